@@ -1,0 +1,61 @@
+package blob
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Hop is one store that a request went through.
+type Hop struct {
+	Origin  string        // "<kind>-<name>", or the kind alone where the kind has one name only
+	Host    string        // host that ran the store; empty for this process
+	Elapsed time.Duration // from the call to its return, inner stores included
+}
+
+// Trace collects the hops of one request, innermost store first. It is safe for concurrent use; a nil *Trace takes
+// everything and keeps nothing, so that stores need no test.
+type Trace struct {
+	mu   sync.Mutex
+	hops []Hop
+}
+
+type traceKey struct{}
+
+// WithTrace installs a new trace.
+func WithTrace(ctx context.Context) (context.Context, *Trace) {
+	t := &Trace{}
+	return context.WithValue(ctx, traceKey{}, t), t
+}
+
+// TraceOf is the trace of ctx, or nil.
+func TraceOf(ctx context.Context) *Trace {
+	t, _ := ctx.Value(traceKey{}).(*Trace)
+	return t
+}
+
+// Detach returns ctx without its trace, for work that outlives the request.
+func Detach(ctx context.Context) context.Context {
+	return context.WithValue(ctx, traceKey{}, (*Trace)(nil))
+}
+
+// Add appends hops: a store adds its own once it returns, on errors too; a store that speaks to another server first
+// adds what that server said.
+func (t *Trace) Add(hops ...Hop) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.hops = append(t.hops, hops...)
+	t.mu.Unlock()
+}
+
+// Hops is a copy of what was collected, innermost first.
+func (t *Trace) Hops() []Hop {
+	if t == nil {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]Hop(nil), t.hops...)
+}

@@ -1,0 +1,2 @@
+// Package segments holds append-only segment files.
+package segments

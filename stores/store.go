@@ -1,0 +1,72 @@
+package stores
+
+import (
+	"context"
+
+	"github.com/OdyseeTeam/prism/blob"
+)
+
+// Store keeps blobs, or knows where they are. All methods are safe for concurrent use. Every call with a context
+// returns soon after the context ends, with the context's error wrapped. After Close every call is
+// blob.ErrUnavailable, except Close, which may be called again and then does nothing.
+//
+// Each store that answers a Get appends one blob.Hop to the context's trace once it returns, on errors too.
+type Store interface {
+	// Name is "<kind>-<name>", or the kind alone for kinds that need no name. It labels traces and metrics.
+	Name() string
+
+	// Has says whether Get would find the blob now. It fetches no bytes and changes no order of eviction.
+	Has(ctx context.Context, h blob.Hash) (bool, error)
+
+	// Get pins a blob. A missing one is blob.ErrNotFound and nothing else is; a store that cannot tell answers
+	// another error. The bytes of the handle match h. The caller releases the handle. The pin outlives ctx.
+	Get(ctx context.Context, h blob.Hash) (blob.Handle, error)
+
+	// Put stores a blob, and returns once what the store promises is true (bytes on disk as its sync policy says, an
+	// origin's receipt). Putting what is there is no error and changes nothing but its order of eviction. A store
+	// keeps no reference to v's bytes after Put. kind is blob.KindSD for the descriptor of a stream. Errors:
+	// blob.ErrFull when there is no room.
+	Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
+
+	// Delete removes a blob; it is gone when Delete returns, across restarts too. A missing one is no error. Handles
+	// that are out stay good until their release.
+	Delete(ctx context.Context, h blob.Hash) error
+
+	// Close stops what the store runs and releases what it holds, and the stores under it. Handles that are out stay
+	// good until their release.
+	Close() error
+}
+
+// Opener is what origins have: the bytes as they arrive. A caching store prefers it to Get.
+type Opener interface {
+	// Open starts a transfer. A missing blob is blob.ErrNotFound. ctx bounds the whole transfer, not only Open. The
+	// caller closes the stream.
+	Open(ctx context.Context, h blob.Hash) (*blob.Stream, error)
+}
+
+// Pinner is what stores with pinned handles have, so that tests and metrics see leaks.
+type Pinner interface {
+	// Pinned is the number of handles that were not released yet.
+	Pinned() int
+}
+
+// Unwrapper is a store with one child that it changes in no way that optional interfaces could notice.
+type Unwrapper interface {
+	Unwrap() Store
+}
+
+// As finds the outermost store from s inwards that has the optional interface T.
+func As[T any](s Store) (T, bool) {
+	for s != nil {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		u, ok := s.(Unwrapper)
+		if !ok {
+			break
+		}
+		s = u.Unwrap()
+	}
+	var none T
+	return none, false
+}
