@@ -53,7 +53,7 @@ type File interface {
 	// Punch gives the blocks of [off, off+n) back; the range then reads as zeros and is a hole. The length stays.
 	Punch(off, n int64) error
 	// SeekData is the first offset at or after off that holds data, and SeekHole the first that does not (the end of
-	// the file counts as a hole). SeekData with no data left is io.EOF.
+	// the file counts as a hole). SeekData with no data left, and either of them from the end or beyond, is io.EOF.
 	SeekData(off int64) (int64, error)
 	SeekHole(off int64) (int64, error)
 	// Map maps the first n bytes of the file, shared and read-only. errors.ErrUnsupported where there is no mapping

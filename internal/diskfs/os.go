@@ -1,0 +1,66 @@
+//go:build linux
+
+package diskfs
+
+import (
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+)
+
+// OS is the file system of the machine. It needs Linux; what a particular file system cannot do (overlayfs may not
+// punch) comes back as an error that is errors.ErrUnsupported. A FIFO or a device under a name that is opened does not
+// block: its reads and writes fail.
+func OS() FS { return osFS{} }
+
+type osFS struct{}
+
+// The permissions of what is made, before the umask.
+const (
+	fileMode = 0o644
+	dirMode  = 0o755
+)
+
+func (osFS) Create(name string) (File, error) {
+	return openFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+func (osFS) Open(name string, write bool) (File, error) {
+	if write {
+		return openFile(name, os.O_RDWR)
+	}
+	return openFile(name, os.O_RDONLY)
+}
+
+// openFile adds O_NONBLOCK, which regular files ignore: without it, opening a FIFO that somebody left in a cache folder
+// waits for ever. Package os adds O_CLOEXEC.
+func openFile(name string, flags int) (File, error) {
+	f, err := os.OpenFile(name, flags|syscall.O_NONBLOCK, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	return newOSFile(f)
+}
+
+func (osFS) Remove(name string) error { return os.Remove(name) }
+
+func (osFS) Rename(oldname, newname string) error { return os.Rename(oldname, newname) }
+
+func (osFS) Mkdir(name string) error { return os.Mkdir(name, dirMode) }
+
+func (osFS) List(dir string) ([]string, error) {
+	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (osFS) Stat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
