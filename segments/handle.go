@@ -1,0 +1,214 @@
+package segments
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/bufpool"
+)
+
+// SmallMax is the largest payload that a handle holds in an ordinary buffer from the start, in bytes. It is also the
+// size of the pieces in which larger payloads are read.
+const SmallMax = blob.MinSinkWrite
+
+// Buffers are the pools that the handles of all segments of a mount share.
+type Buffers struct {
+	small *bufpool.Pool   // SmallMax bytes
+	large *bufpool.Budget // blob.MaxSize bytes, for payloads that are not in the page cache
+}
+
+// NewBuffers makes pools of which at most `large` buffers of blob.MaxSize bytes are out at once.
+func NewBuffers(large int) *Buffers {
+	return &Buffers{small: bufpool.New(SmallMax, 128), large: bufpool.NewBudget(blob.MaxSize, large)}
+}
+
+// Out is the number of large buffers that are out.
+func (b *Buffers) Out() int { return b.large.Out() }
+
+// Handle reads one pinned record. It is a blob.Handle.
+//
+// Where its bytes are was settled when it was opened: a small payload, or one that the page cache would not keep, is in
+// a buffer and was compared with its CRC there; any other is in the page cache and leaves from the mapping.
+type Handle struct {
+	seg      *Segment
+	loc      Location
+	bufs     *Buffers
+	buf      []byte // the payload, or nil
+	large    bool   // buf is of the large pool
+	released atomic.Bool
+}
+
+// OpenHandle makes a handle of a pin that the caller holds, and takes the pin over. With prove set, or when the page
+// cache does not hold all of the payload, the payload is read and compared with its CRC first. On an error the pin
+// stays the caller's. Errors: blob.ErrCorrupt, or the file system's.
+func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, error) {
+	h := &Handle{seg: s, loc: l, bufs: bufs}
+	if l.Length <= SmallMax {
+		h.buf = bufs.small.Get()
+		if err := s.ReadPayload(l, h.buf); err != nil {
+			h.giveBuffer()
+			return nil, err
+		}
+		return h, nil
+	}
+	m, err := s.mapping()
+	if err != nil {
+		return nil, err
+	}
+	if m != nil && !prove && s.cached(l) {
+		return h, nil
+	}
+	if err := h.prove(); err != nil {
+		h.giveBuffer()
+		return nil, err
+	}
+	if h.buf != nil && m != nil && s.cached(l) {
+		h.giveBuffer() // a slow reader must not hold a large buffer when the page cache does
+	}
+	return h, nil
+}
+
+// prove reads the payload and compares it with its CRC: into a large buffer when one is free, else in pieces.
+func (h *Handle) prove() error {
+	if buf, ok := h.bufs.large.TryGet(); ok {
+		h.buf, h.large = buf, true
+		return h.seg.ReadPayload(h.loc, buf)
+	}
+	piece := h.bufs.small.Get()
+	defer h.bufs.small.Put(piece)
+	return h.seg.Verify(h.loc, piece)
+}
+
+// cached says whether the page cache holds all of the payload. Where the kernel cannot tell it does not.
+func (s *Segment) cached(l Location) bool {
+	f, err := s.open()
+	if err != nil {
+		return false
+	}
+	ok, err := f.Cached(l.Offset, int64(l.Length))
+	return err == nil && ok
+}
+
+func (h *Handle) giveBuffer() {
+	switch {
+	case h.buf == nil:
+	case h.large:
+		h.bufs.large.Put(h.buf)
+	default:
+		h.bufs.small.Put(h.buf)
+	}
+	h.buf = nil
+}
+
+// Size is the payload's length in bytes.
+func (h *Handle) Size() int64 { return int64(h.loc.Length) }
+
+// Location is where the record is.
+func (h *Handle) Location() Location { return h.loc }
+
+// SendTo writes [off, off+n) to the sink: large ranges straight from the mapping.
+func (h *Handle) SendTo(s blob.Sink, off, n int64) (int64, error) {
+	if off < 0 || n < 0 || off+n > h.Size() {
+		return 0, fmt.Errorf("segments: send %d+%d of a blob of %d bytes", off, n, h.Size())
+	}
+	if h.buf != nil {
+		return h.fault(writeAll(s, h.buf[off:off+n]))
+	}
+	m, err := h.seg.mapping()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", blob.ErrUnavailable, err)
+	}
+	if m == nil || n < blob.MinSinkWrite {
+		return h.copyTo(s, off, n)
+	}
+	return h.fault(writeAll(s, m.Bytes(h.loc.Offset+off, n)))
+}
+
+// WriteTo writes the whole payload to any writer, through a pooled buffer.
+func (h *Handle) WriteTo(w io.Writer) (int64, error) {
+	if h.buf != nil {
+		return writeAll(w, h.buf[:h.loc.Length])
+	}
+	return h.copyTo(w, 0, h.Size())
+}
+
+// copyTo writes a range in pieces read into an ordinary buffer.
+func (h *Handle) copyTo(w io.Writer, off, n int64) (int64, error) {
+	piece := h.bufs.small.Get()
+	defer h.bufs.small.Put(piece)
+	var done int64
+	for done < n {
+		p := piece[:min(int64(len(piece)), n-done)]
+		if got, err := h.ReadAt(p, off+done); got < len(p) {
+			return done, fmt.Errorf("%w: %w", blob.ErrUnavailable, err)
+		}
+		k, err := writeAll(w, p)
+		done += k
+		if err != nil {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+// ReadAt copies into p.
+func (h *Handle) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("segments: read at %d", off)
+	}
+	if off >= h.Size() {
+		return 0, io.EOF
+	}
+	want := min(int64(len(p)), h.Size()-off)
+	n, err := h.readRange(p[:want], off)
+	switch {
+	case int64(n) < want:
+		return n, readError(h.loc, n, err)
+	case want < int64(len(p)):
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// readRange fills p, which lies inside the payload.
+func (h *Handle) readRange(p []byte, off int64) (int, error) {
+	if h.buf != nil {
+		return copy(p, h.buf[off:]), nil
+	}
+	f, err := h.seg.open()
+	if err != nil {
+		return 0, err
+	}
+	return f.ReadAt(p, h.loc.Offset+off)
+}
+
+// Release ends the pin.
+func (h *Handle) Release() {
+	if h.released.Swap(true) {
+		panic("segments: handle released twice")
+	}
+	h.giveBuffer()
+	h.seg.Unpin(h.loc.Slot)
+}
+
+// fault turns the system call's word for a mapped page that could not be read into an error of ours.
+func (h *Handle) fault(n int64, err error) (int64, error) {
+	if errors.Is(err, syscall.EFAULT) {
+		return n, fmt.Errorf("segments: read %d:%d: %w: a mapped page cannot be read", h.loc.Segment, h.loc.Slot, blob.ErrUnavailable)
+	}
+	return n, err
+}
+
+func writeAll(w io.Writer, p []byte) (int64, error) {
+	n, err := w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	return int64(n), err
+}
+
+var _ blob.Handle = (*Handle)(nil)

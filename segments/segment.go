@@ -1,0 +1,214 @@
+package segments
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"github.com/OdyseeTeam/prism/internal/diskfs"
+)
+
+// Segment is one segment file. All methods are safe for concurrent use. The file is opened when it is first needed,
+// and closed by Close once the last pin is gone.
+type Segment struct {
+	fs   diskfs.FS
+	path string
+	hdr  Header // of an active segment from the start; of others once opened
+
+	mu     sync.Mutex // held for moments, never across I/O but the first open
+	file   diskfs.File
+	mapped diskfs.Mapping // nil where the file system has no mappings
+	pins   map[uint32]int // by slot
+	bits   bitmap         // two bits a slot: see bits.go
+	dead   bitmap         // records that died in this process: see Pin
+	held   map[uint32]func()
+	closed bool
+
+	next   uint32              // first slot that is not reserved; meaningless for opened segments
+	tail   int64               // offset of the next payload
+	done   map[uint32]struct{} // completed slots at or above prefix
+	prefix uint32              // every slot below it is completed
+	sealed bool
+}
+
+// Create makes a segment file: header written, payloads preallocated, file and folder synced, so that whatever is
+// later synced in it can be found again. A file that could not be made whole is removed. Errors wrap the file
+// system's.
+func Create(fs diskfs.FS, path string, h Header) (*Segment, error) {
+	if h.ID == 0 || h.Capacity <= 0 || h.Capacity > maxCapacity || h.Capacity%BlockSize != 0 {
+		return nil, fmt.Errorf("segments: create %s: id %d with capacity %d: want a positive multiple of %d", path, h.ID, h.Capacity, BlockSize)
+	}
+	f, err := fs.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("segments: create: %w", err)
+	}
+	if err := prepare(fs, f, path, h); err != nil {
+		err = errors.Join(err, f.Close(), fs.Remove(path))
+		return nil, fmt.Errorf("segments: create %s: %w", path, err)
+	}
+	s := newSegment(fs, path)
+	s.hdr, s.file, s.tail = h, f, h.PayloadAt()
+	s.done = map[uint32]struct{}{}
+	return s, nil
+}
+
+func prepare(fs diskfs.FS, f diskfs.File, path string, h Header) error {
+	if err := f.Preallocate(h.PayloadAt(), h.Capacity); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(appendHeader(nil, h), 0); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return fs.SyncDir(filepath.Dir(path))
+}
+
+// At names a segment that exists, without touching the disk. It takes no more records. Its header is read and checked
+// when the file is first needed; the mount and id must be h's (the capacity is read).
+func At(fs diskfs.FS, path string, mount [16]byte, id ID) *Segment {
+	s := newSegment(fs, path)
+	s.hdr = Header{Mount: mount, ID: id}
+	s.sealed = true
+	return s
+}
+
+func newSegment(fs diskfs.FS, path string) *Segment {
+	return &Segment{fs: fs, path: path, pins: map[uint32]int{}, held: map[uint32]func(){}}
+}
+
+// ID is the segment's id.
+func (s *Segment) ID() ID { return s.hdr.ID }
+
+// Path is where the file is, or was.
+func (s *Segment) Path() string { return s.path }
+
+// Header is what the file says; it opens the file where that has not happened.
+func (s *Segment) Header() (Header, error) {
+	if _, err := s.open(); err != nil {
+		return Header{}, err
+	}
+	return s.hdr, nil
+}
+
+// open gives the file, opening it first where needed. A caller must hold a pin or otherwise keep Close away.
+func (s *Segment) open() (diskfs.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.openLocked()
+}
+
+func (s *Segment) openLocked() (diskfs.File, error) {
+	if s.file != nil {
+		return s.file, nil
+	}
+	if s.closed {
+		return nil, fmt.Errorf("segments: segment %d is closed", s.hdr.ID)
+	}
+	f, err := s.fs.Open(s.path, true)
+	if err != nil {
+		return nil, fmt.Errorf("segments: open: %w", err)
+	}
+	h, err := readHeader(f)
+	if err == nil && (h.Mount != s.hdr.Mount || h.ID != s.hdr.ID) {
+		err = fmt.Errorf("%w: file says segment %d of mount %x", ErrBadHeader, h.ID, h.Mount)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("segments: open %s: %w", s.path, errors.Join(err, f.Close()))
+	}
+	s.hdr, s.file = h, f
+	return f, nil
+}
+
+func readHeader(f diskfs.File) (Header, error) {
+	var b [HeaderSize]byte
+	n, err := f.ReadAt(b[:], 0)
+	if err != nil && err != io.EOF {
+		return Header{}, err
+	}
+	return ParseHeader(b[:n])
+}
+
+// mapping gives the file's mapping, made when first needed; nil where the file system has none.
+func (s *Segment) mapping() (diskfs.Mapping, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mapped != nil {
+		return s.mapped, nil
+	}
+	f, err := s.openLocked()
+	if err != nil {
+		return nil, err
+	}
+	n, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	m, err := f.Map(n)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("segments: map %s: %w", s.path, err)
+	}
+	s.mapped = m
+	return m, nil
+}
+
+// Close closes the file and ends its mapping, now or at the release of the last pin. Close again does nothing.
+func (s *Segment) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	return s.closeLocked()
+}
+
+// closeLocked closes what is open, once nobody needs it.
+func (s *Segment) closeLocked() error {
+	if !s.closed || len(s.pins) > 0 {
+		return nil
+	}
+	var err error
+	if s.mapped != nil {
+		err = s.mapped.Unmap()
+		s.mapped = nil
+	}
+	if s.file != nil {
+		err = errors.Join(err, s.file.Close())
+		s.file = nil
+	}
+	return err
+}
+
+// Unlink removes the file and syncs its folder. Pinned readers go on.
+func (s *Segment) Unlink() error {
+	if err := s.fs.Remove(s.path); err != nil {
+		return fmt.Errorf("segments: unlink: %w", err)
+	}
+	return s.fs.SyncDir(filepath.Dir(s.path))
+}
+
+// Sync makes everything that was written so far durable. After a failed Sync the segment must be sealed and nothing
+// that was written since the last good one may be trusted; Sync is never tried again.
+func (s *Segment) Sync() error {
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("segments: sync %d: %w", s.hdr.ID, err)
+	}
+	return nil
+}
+
+// Allocated is the number of bytes that the file occupies on the device.
+func (s *Segment) Allocated() (int64, error) {
+	f, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	return f.Allocated()
+}
