@@ -1,0 +1,30 @@
+// Package stream holds what is known about streams as bytes: so far, which blobs are SD blobs. An SD blob is the JSON
+// descriptor of a stream; it names the stream's content blobs and gates all of it, so caches keep it longer.
+//
+// The package is pure: bytes in, values out. It trusts nothing that it is given.
+package stream
+
+import (
+	"encoding/json"
+
+	"github.com/OdyseeTeam/prism/blob"
+)
+
+// Sniff tells an SD blob from a content blob: a body that starts with `{`, parses as JSON and has a stream_hash that
+// is not empty is blob.KindSD; everything else is blob.KindContent. It checks nothing more, because a blob that fails
+// the stricter checks of a reader still gates its stream for others. data is only read.
+//
+// Content is encrypted, so one content blob in 256 starts with `{`; nearly all of those fail to parse within a few
+// bytes.
+func Sniff(data []byte) blob.Kind {
+	if len(data) == 0 || data[0] != '{' {
+		return blob.KindContent
+	}
+	var sd struct {
+		StreamHash string `json:"stream_hash"`
+	}
+	if json.Unmarshal(data, &sd) != nil || sd.StreamHash == "" {
+		return blob.KindContent
+	}
+	return blob.KindSD
+}
