@@ -66,6 +66,8 @@ func (l Layout) HasPrefix(n int) bool { return slices.Contains(l.Prefixes, n) }
 // detectNames bounds how many names Detect looks at, so that a flat folder of millions of files does not delay a start.
 const detectNames = 10_000
 
+var errEnough = errors.New("seen enough")
+
 // Detect tells from the names in a folder what lives there. It changes nothing and takes no lock. A path that is not a
 // folder is ErrNotAMount.
 func Detect(fsys diskfs.FS, dir string) (Layout, error) {
@@ -79,11 +81,18 @@ func Detect(fsys diskfs.FS, dir string) (Layout, error) {
 	if _, err := fsys.Stat(filepath.Join(dir, superblockName)); err == nil {
 		return Layout{Kind: LayoutSegments}, nil
 	}
-	names, err := fsys.List(dir)
-	if err != nil {
+	var names []string
+	err = diskfs.EachName(fsys, dir, func(name string) error {
+		if len(names) == detectNames {
+			return errEnough
+		}
+		names = append(names, name)
+		return nil
+	})
+	if err != nil && err != errEnough {
 		return Layout{}, fmt.Errorf("mount: look at %s: %w", dir, err)
 	}
-	return classify(names[:min(len(names), detectNames)]), nil
+	return classify(names), nil
 }
 
 // classify judges by names alone. Blob files or their folders make a folder sharded whatever else lies about, because
