@@ -2,6 +2,7 @@ package yamlnode
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -180,6 +181,18 @@ func (m *Map) Duration(key string, to *time.Duration, low time.Duration) bool {
 	})
 }
 
+// URL reads an absolute http or https address, kept as it is written.
+func (m *Map) URL(key string, to *string) bool {
+	return put(m, key, to, func(n *Node) (string, error) {
+		text := n.asText()
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			return "", fmt.Errorf("%s is not an address such as https://example.com/", quote(n.written))
+		}
+		return text, nil
+	})
+}
+
 // Texts reads a list of texts; one text is a list of the words between its commas.
 func (m *Map) Texts(key string, to *[]string) bool {
 	n, ok := m.Value(key)
@@ -282,6 +295,11 @@ func (m *Map) Require(key, hint string) {
 func (m *Map) Done() {
 	for _, e := range m.node.entries {
 		if known(m.keys, e.key.text) {
+			continue
+		}
+		// Beyond what is shown a suggestion would only cost time.
+		if len(m.report.problems) > maxShown {
+			m.report.Errorf(e.key, "unknown key")
 			continue
 		}
 		if near, ok := Nearest(e.key.text, m.keys); ok {

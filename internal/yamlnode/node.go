@@ -36,11 +36,17 @@ const (
 	sequence
 )
 
+// At is a node without a value that stands for a whole file, for problems that have no line.
+func At(file string) *Node { return &Node{pos: Position{File: file}} }
+
 // Position is where the value starts.
 func (n *Node) Position() Position { return n.pos }
 
 // Path is the YAML path of the value, such as store.caching.cache; empty for the document.
 func (n *Node) Path() string { return n.path }
+
+// Empty says that there is no value: an empty document, or a key with nothing behind it.
+func (n *Node) Empty() bool { return n.kind == null }
 
 // problem is a Problem at this node.
 func (n *Node) problem(message string) *Problem {

@@ -1,0 +1,160 @@
+// Package config reads the server-level configuration: which servers listen, how to log, how long to drain. The store
+// subtree stays a raw node, which stores/compose reads.
+//
+// Files that were written for older servers load and mean the same: keys in any case, the old conversions of scalars,
+// and keys that have no effect any more with a warning. Beyond that, reading is strict: every problem is reported with
+// file, line, column and YAML path. Nothing is opened here but the file itself and the files of secrets that it names.
+package config
+
+import (
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/OdyseeTeam/prism/internal/bytesize"
+	"github.com/OdyseeTeam/prism/internal/yamlnode"
+)
+
+// Config is one configuration file.
+type Config struct {
+	File         string
+	Servers      Servers
+	Store        *yamlnode.Node // exactly one kind, with what it nests; nil only when a problem was reported
+	Lists        Lists
+	Log          Log
+	DrainTimeout time.Duration // how long requests in flight may take once the program was told to stop
+}
+
+// Servers are the servers that were asked for; nil is none.
+type Servers struct {
+	HTTP  *HTTP
+	HTTP3 *HTTP3
+	Peer  *Peer
+}
+
+// Listener is where a server listens.
+type Listener struct {
+	At      *yamlnode.Node // where it is written
+	Address string         // empty is every address of the machine
+	Port    int
+}
+
+// Addr is the address in the form that net.Listen takes.
+func (l Listener) Addr() string { return net.JoinHostPort(l.Address, strconv.Itoa(l.Port)) }
+
+// HTTP is servers.http.
+type HTTP struct {
+	Listener
+	MaxConcurrentRequests int    // between the parse of a request and the first byte of its answer
+	MaxConnections        int    // open at once
+	MinRate               int64  // bytes a second that a client must read over a rolling minute; 0 is any
+	EdgeToken             string // opens protected blobs; empty opens nothing
+}
+
+// HTTP3 is servers.http3.
+type HTTP3 struct {
+	Listener
+	MaxConcurrentRequests int
+	TLSCert, TLSKey       string // files; both or neither
+}
+
+// Peer is servers.peer.
+type Peer struct{ Listener }
+
+// Log is how the program logs.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// Lists are the lists from the network; nil is one that the file does not mention.
+type Lists struct {
+	At        *yamlnode.Node
+	Blocklist *Blocklist
+	Protected *Protected
+}
+
+// Blocklist is lists.blocklist. Empty texts and zeros stand for the defaults of the lists.
+type Blocklist struct {
+	URL           string
+	Hubs          []string
+	Interval      time.Duration
+	Delete, Serve bool
+}
+
+// Protected is lists.protected.
+type Protected struct {
+	URL       string
+	Interval  time.Duration
+	OnFailure string // open or closed
+}
+
+const (
+	maxRequests    = 1_000_000
+	defaultMinRate = int64(8 * bytesize.KiB)
+)
+
+// Parse reads a configuration out of data, which came from the named file, and reports what is wrong with it. The
+// Config is nil when there is nothing to go on with, and is fit for use only if the report is without problems.
+func Parse(file string, data []byte, lookup func(string) (string, bool), r *yamlnode.Report) *Config {
+	root := yamlnode.Parse(file, data, lookup, r)
+	switch {
+	case root == nil:
+		return nil
+	case root.Empty():
+		r.Errorf(root, "the file holds no configuration; examples/edge/blobcache.yaml is one to start from")
+		return nil
+	}
+	m := root.Map(r)
+	c := &Config{File: file, Log: Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second}
+	c.Servers.read(m)
+	m.Require("store", "name a kind of store under it, such as caching or disk")
+	if node, ok := m.Value("store"); ok && !node.Empty() {
+		c.Store = node
+	}
+	c.Lists.read(m)
+	c.Log.read(m)
+	m.Duration("drain_timeout", &c.DrainTimeout, 0)
+	m.NoEffect("database", "it belongs in upload.yaml")
+	m.Done()
+	return c
+}
+
+func (l *Log) read(parent *yamlnode.Map) {
+	node, ok := parent.Value("log")
+	if !ok {
+		return
+	}
+	m := node.Map(parent.Report())
+	m.OneOf("level", &l.Level, "debug", "info", "warn", "error")
+	m.OneOf("format", &l.Format, "text", "json")
+	m.Done()
+}
+
+func (l *Lists) read(parent *yamlnode.Map) {
+	node, ok := parent.Value("lists")
+	if !ok {
+		return
+	}
+	l.At = parent.Key("lists")
+	m := node.Map(parent.Report())
+	if node, ok := m.Value("blocklist"); ok {
+		l.Blocklist = &Blocklist{Serve: true}
+		b := node.Map(parent.Report())
+		b.URL("url", &l.Blocklist.URL)
+		b.Texts("hubs", &l.Blocklist.Hubs)
+		b.Duration("interval", &l.Blocklist.Interval, time.Second)
+		b.Bool("delete", &l.Blocklist.Delete)
+		b.Bool("serve", &l.Blocklist.Serve)
+		b.Done()
+	}
+	if node, ok := m.Value("protected"); ok {
+		l.Protected = &Protected{OnFailure: "open"}
+		p := node.Map(parent.Report())
+		p.URL("url", &l.Protected.URL)
+		p.Duration("interval", &l.Protected.Interval, time.Second)
+		p.OneOf("on_failure", &l.Protected.OnFailure, "open", "closed")
+		p.Done()
+	}
+	m.Done()
+}
