@@ -204,6 +204,15 @@ func (s *Segment) Sync() error {
 	return nil
 }
 
+// Size is the file's length in bytes.
+func (s *Segment) Size() (int64, error) {
+	f, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	return f.Size()
+}
+
 // Allocated is the number of bytes that the file occupies on the device.
 func (s *Segment) Allocated() (int64, error) {
 	f, err := s.open()

@@ -58,6 +58,13 @@ func (s *Segment) Prefix() uint32 {
 	return s.prefix
 }
 
+// Gaps says whether a slot above the prefix is completed already.
+func (s *Segment) Gaps() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.done) > 0
+}
+
 // Reserved is the number of slots that were reserved.
 func (s *Segment) Reserved() uint32 {
 	s.mu.Lock()
