@@ -47,7 +47,7 @@ type HTTP struct {
 	Listener
 	MaxConcurrentRequests int    // between the parse of a request and the first byte of its answer
 	MaxConnections        int    // open at once
-	MinRate               int64  // bytes a second that a client must read over a rolling minute; 0 is any
+	MinRate               int64  // bytes a second that a client must read over a rolling minute
 	EdgeToken             string // opens protected blobs; empty opens nothing
 }
 

@@ -85,7 +85,7 @@ func TestValues(t *testing.T) {
 	f("servers: {http: {address: ''}}", http(func(*config.HTTP) {}))
 	f("servers: {http: {port: '${PORT}', edge_token: '${TOKEN}'}}", http(func(h *config.HTTP) { h.Port, h.EdgeToken = 7000, "from env" }))
 	f("servers: {http: {edge_token: 12345}}", http(func(h *config.HTTP) { h.EdgeToken = "12345" }))
-	f("servers: {http: {max_connections: 10, min_rate: 0}}", http(func(h *config.HTTP) { h.MaxConnections, h.MinRate = 10, 0 }))
+	f("servers: {http: {max_connections: 10, min_rate: 1KB}}", http(func(h *config.HTTP) { h.MaxConnections, h.MinRate = 10, 1024 }))
 	f("servers: {http3: {port: 1}, peer: {port: 2, address: '::'}}", func(c *config.Config) {
 		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 1}, MaxConcurrentRequests: 200}
 		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 2, Address: "::"}}
@@ -152,6 +152,7 @@ func TestProblems(t *testing.T) {
 	f(s+"servers: {peer: {port: -1}}", "f.yaml:2:24: servers.peer.port: -1 is out of range; want 1 to 65535")
 	f(s+"servers: {http: {port: http}}", `f.yaml:2:24: servers.http.port: "http" is not a whole number`)
 	f(s+"servers: {http: {max_concurrent_requests: 0}}", "f.yaml:2:43: servers.http.max_concurrent_requests: 0 is out of range; want 1 to 1000000")
+	f(s+"servers: {http: {min_rate: 0}}", `f.yaml:2:28: servers.http.min_rate: "0" is too small; want at least 1B`)
 	f(s+"servers: {http: {address: '127.0.0.1:80'}}", "f.yaml:2:27: servers.http.address: want an address alone, such as 127.0.0.1 or ::1; the port is a key of its own")
 	f(s+"servers: {http: {edge_token_file: /none}}", "f.yaml:2:35: servers.http.edge_token_file: stat /none: no such file or directory")
 	f(s+"servers: {http: {port: 80}, peer: {port: 80}}", "f.yaml:2:29: servers.peer: listens on :80, as servers.http does; give it another port")

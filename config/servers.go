@@ -40,7 +40,7 @@ func readHTTP(at *yamlnode.Node, m *yamlnode.Map) *HTTP {
 	h.read(at, m, DefaultHTTPPort)
 	m.Int("max_concurrent_requests", &h.MaxConcurrentRequests, 1, maxRequests)
 	m.Int("max_connections", &h.MaxConnections, 1, maxRequests)
-	m.Size("min_rate", &h.MinRate, 0)
+	m.Size("min_rate", &h.MinRate, 1)
 	m.Secret("edge_token", &h.EdgeToken)
 	m.Done()
 	return h

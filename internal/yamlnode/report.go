@@ -57,6 +57,12 @@ func (r *Report) Warnf(at *Node, format string, args ...any) {
 	r.warnings = append(r.warnings, at.problem(fmt.Sprintf(format, args...)))
 }
 
+// Add takes over what another report holds.
+func (r *Report) Add(other *Report) {
+	r.problems = append(r.problems, other.problems...)
+	r.warnings = append(r.warnings, other.warnings...)
+}
+
 // OK says that there is no problem so far; there may be warnings.
 func (r *Report) OK() bool { return len(r.problems) == 0 }
 
