@@ -1,0 +1,194 @@
+package crashfs
+
+import (
+	"errors"
+	"io/fs"
+	"syscall"
+	"time"
+
+	"github.com/OdyseeTeam/prism/internal/diskfs"
+)
+
+// handle is an open file.
+type handle struct {
+	fs     *FS
+	node   *node
+	name   string // when it was opened
+	write  bool
+	closed bool // under fs.mu
+}
+
+// check says whether the file may be used. The lock is held.
+func (h *handle) check(write bool) error {
+	switch {
+	case h.fs.frozen:
+		return ErrPowerOff
+	case h.closed:
+		return fs.ErrClosed
+	case write && !h.write:
+		return syscall.EBADF
+	}
+	return nil
+}
+
+// view runs a look at the file.
+func (h *handle) view(op string, look func(c *content) error) error {
+	h.fs.mu.RLock()
+	defer h.fs.mu.RUnlock()
+	err := h.check(false)
+	if err == nil {
+		err = look(h.node.file)
+	}
+	return err
+}
+
+// edit runs a change of the file after its hook, and settles the account of space.
+func (h *handle) edit(op Op, change func(c *content) error) error {
+	op.Path = h.name
+	if err := h.fs.before(op); err != nil {
+		return err
+	}
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	err := h.check(op.Kind != OpSync)
+	if err == nil && (op.Off < 0 || op.Len < 0) {
+		err = syscall.EINVAL
+	}
+	if err != nil {
+		return pathError(op.Kind.String(), h.name, err)
+	}
+	c := h.node.file
+	before := c.alloc
+	err = change(c)
+	h.fs.used += c.alloc - before
+	if op.Kind != OpSync {
+		h.node.mtime = time.Now()
+	}
+	if err != nil {
+		return pathError(op.Kind.String(), h.name, err)
+	}
+	return nil
+}
+
+func (h *handle) room() int64 { return max(h.fs.capacity-h.fs.used, 0) }
+
+func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
+	err = h.view("read", func(c *content) error {
+		if off < 0 {
+			return syscall.EINVAL
+		}
+		good := p
+		bad := false
+		for _, s := range h.node.bad {
+			if off < c.size && s.off < min(off+int64(len(good)), c.size) && s.end > off {
+				good, bad = good[:max(s.off-off, 0)], true
+			}
+		}
+		n, err = c.readAt(good, off)
+		if bad {
+			return syscall.EIO
+		}
+		return err
+	})
+	return n, h.named("read", err)
+}
+
+// named adds the name to errors other than io.EOF, which callers compare.
+func (h *handle) named(op string, err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) || errors.Is(err, ErrPowerOff) || errors.Is(err, fs.ErrClosed) {
+		return pathError(op, h.name, err)
+	}
+	return err
+}
+
+func (h *handle) WriteAt(p []byte, off int64) (n int, err error) {
+	err = h.edit(Op{Kind: OpWrite, Off: off, Len: int64(len(p))}, func(c *content) error {
+		n, err = c.writeAt(p, off, h.room())
+		return err
+	})
+	return n, err
+}
+
+func (h *handle) Sync() error {
+	err := h.edit(Op{Kind: OpSync}, func(c *content) error {
+		c.sync()
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrClosed) {
+		h.fs.mu.Lock()
+		defer h.fs.mu.Unlock()
+		h.node.file.failSync()
+	}
+	return err
+}
+
+func (h *handle) Truncate(size int64) error {
+	return h.edit(Op{Kind: OpTruncate, Len: size}, func(c *content) error {
+		c.truncate(size)
+		return nil
+	})
+}
+
+func (h *handle) Preallocate(off, n int64) error {
+	return h.edit(Op{Kind: OpPreallocate, Off: off, Len: n}, func(c *content) error {
+		if n == 0 {
+			return syscall.EINVAL
+		}
+		if c.missing(off, n) > h.room() {
+			return syscall.ENOSPC
+		}
+		c.preallocate(off, n)
+		return nil
+	})
+}
+
+func (h *handle) Punch(off, n int64) error {
+	return h.edit(Op{Kind: OpPunch, Off: off, Len: n}, func(c *content) error {
+		if n == 0 {
+			return syscall.EINVAL
+		}
+		c.punch(off, n)
+		return nil
+	})
+}
+
+func (h *handle) Size() (n int64, err error) {
+	err = h.view("size", func(c *content) error { n = c.size; return nil })
+	return n, h.named("size", err)
+}
+
+func (h *handle) Allocated() (n int64, err error) {
+	err = h.view("allocated", func(c *content) error { n = c.alloc * BlockSize; return nil })
+	return n, h.named("allocated", err)
+}
+
+func (h *handle) SeekData(off int64) (at int64, err error) {
+	err = h.view("seek data", func(c *content) error { at, err = c.seekData(off); return err })
+	return at, h.named("seek data", err)
+}
+
+func (h *handle) SeekHole(off int64) (at int64, err error) {
+	err = h.view("seek hole", func(c *content) error { at, err = c.seekHole(off); return err })
+	return at, h.named("seek hole", err)
+}
+
+func (h *handle) Map(int64) (diskfs.Mapping, error) {
+	return nil, pathError("map", h.name, errors.ErrUnsupported)
+}
+
+func (h *handle) Cached(int64, int64) (bool, error) {
+	return false, pathError("cached", h.name, errors.ErrUnsupported)
+}
+
+func (h *handle) Close() error {
+	h.fs.mu.Lock()
+	defer h.fs.mu.Unlock()
+	if err := h.check(false); err != nil {
+		return pathError("close", h.name, err)
+	}
+	h.closed = true
+	h.node.opens--
+	h.fs.release(h.node)
+	return nil
+}
