@@ -1,0 +1,94 @@
+package lint
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// cell is what code in a Markdown table looks like.
+var cell = regexp.MustCompile("`([^`]+)`")
+
+// docRow is one row of the package table in docs/ARCHITECTURE.md.
+type docRow struct {
+	floor   string
+	pkg     string
+	imports string
+}
+
+// docRows reads the rows `| floor | package | holds | may import |` of a document: those whose first cell is a number.
+func docRows(text string) []docRow {
+	var rows []docRow
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 4 {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		name := cell.FindStringSubmatch(cells[1])
+		if _, err := strconv.Atoi(cells[0]); err != nil || name == nil {
+			continue
+		}
+		rows = append(rows, docRow{floor: cells[0], pkg: name[1], imports: cells[3]})
+	}
+	return rows
+}
+
+// asDocumented is what the last cell of a row says of a package.
+func (r *row) asDocumented() string {
+	var parts []string
+	for _, p := range strings.Fields(r.ours + " " + r.mods) {
+		parts = append(parts, "`"+p+"`")
+	}
+	if len(parts) == 0 {
+		return "–"
+	}
+	return strings.Join(parts, " ")
+}
+
+// checkArchitecture compares the package table of docs/ARCHITECTURE.md with the tree and with the table of imports.
+func checkArchitecture(text string, pkgs []pkg) []string {
+	var bad []string
+	rows := docRows(text)
+	for _, p := range pkgs {
+		if !slices.ContainsFunc(rows, func(r docRow) bool { return r.pkg == p.name }) {
+			bad = append(bad, "docs/ARCHITECTURE.md: no row for "+p.name)
+		}
+	}
+	for i, d := range rows {
+		if !slices.ContainsFunc(pkgs, func(p pkg) bool { return p.name == d.pkg }) {
+			bad = append(bad, "docs/ARCHITECTURE.md: no package "+d.pkg)
+			continue
+		}
+		if slices.ContainsFunc(rows[:i], func(r docRow) bool { return r.pkg == d.pkg }) {
+			bad = append(bad, "docs/ARCHITECTURE.md: two rows for "+d.pkg)
+		}
+		r := rowOf(d.pkg)
+		if r == nil {
+			continue // checkImports says so
+		}
+		if d.floor != strconv.Itoa(r.floor) || d.imports != r.asDocumented() {
+			bad = append(bad, fmt.Sprintf("docs/ARCHITECTURE.md: the row of %s should start %d and end %s", d.pkg, r.floor, r.asDocumented()))
+		}
+	}
+	return bad
+}
+
+// checkDependencies demands that every direct dependency in go.mod is explained in docs/dependencies.md.
+func checkDependencies(goMod, text string) []string {
+	var bad []string
+	for line := range strings.Lines(goMod) {
+		fields := strings.Fields(strings.TrimPrefix(line, "require "))
+		if len(fields) < 2 || !strings.HasPrefix(fields[1], "v") || strings.Contains(line, "// indirect") {
+			continue
+		}
+		if !strings.Contains(text, "`"+fields[0]+"`") {
+			bad = append(bad, "docs/dependencies.md: nothing on "+fields[0])
+		}
+	}
+	return bad
+}

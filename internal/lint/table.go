@@ -1,0 +1,111 @@
+package lint
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// row is what one package may import. Names are below the module's root; "…" at the end of one means the package and
+// all below it, test kits left out.
+type row struct {
+	floor int
+	pkg   string
+	ours  string // packages of ours, separated by blanks
+	mods  string // path prefixes of other modules, separated by blanks
+	net   bool   // whether it may know of sockets, HTTP or databases
+}
+
+// table is the floors of docs/ARCHITECTURE.md, one row a package: a package stands above all that it imports. A package
+// of a later day is added here and there before it is written.
+var table = []row{
+	{floor: 0, pkg: "blob"},
+	{floor: 0, pkg: "protocol/httpblob", ours: "blob"},
+	{floor: 0, pkg: "protocol/stream", ours: "blob"},
+	{floor: 0, pkg: "internal/bufpool"},
+	{floor: 0, pkg: "internal/bytesize"},
+	{floor: 0, pkg: "internal/diskfs", mods: "golang.org/x/sys"},
+	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs", mods: pebbleVFS},
+	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
+	{floor: 0, pkg: "internal/leaktest"},
+	{floor: 0, pkg: "internal/lint"},
+	{floor: 0, pkg: "internal/testbed", ours: "blob", net: true},
+	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
+
+	{floor: 1, pkg: "segments", ours: "blob internal/…"},
+	{floor: 1, pkg: "segments/mount", ours: "blob segments internal/…"},
+	{floor: 1, pkg: "sharded", ours: "blob internal/…"},
+
+	{floor: 2, pkg: "index", ours: "blob segments index/guardfs internal/…", mods: pebble},
+	{floor: 2, pkg: "index/guardfs", ours: "internal/…", mods: pebbleVFS},
+
+	{floor: 3, pkg: "engine", ours: "blob segments… index… engine/evict internal/…", mods: pebbleVFS + " golang.org/x/time golang.org/x/sync"},
+	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…", mods: pebbleVFS},
+	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict internal/…", mods: pebbleVFS},
+	{floor: 3, pkg: "engine/evict", ours: "blob"},
+
+	{floor: 4, pkg: "config", ours: "blob internal/…", net: true},
+	{floor: 4, pkg: "stores", ours: "blob"},
+	{floor: 4, pkg: "stores/all", ours: "stores… internal/…"},
+	{floor: 4, pkg: "stores/caching", ours: kind},
+	{floor: 4, pkg: "stores/compose", ours: "blob stores internal/…"},
+	{floor: 4, pkg: "stores/disk", ours: kind + " engine… segments… index… sharded"},
+	{floor: 4, pkg: "stores/gcache", ours: kind, mods: "github.com/hashicorp/golang-lru"},
+	{floor: 4, pkg: "stores/http", ours: kind, net: true},
+	{floor: 4, pkg: "stores/mem", ours: kind},
+	{floor: 4, pkg: "stores/noop", ours: kind},
+	{floor: 4, pkg: "stores/refcount", ours: "blob internal/…"},
+	{floor: 4, pkg: "stores/singleflight", ours: kind, mods: "golang.org/x/sync"},
+	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
+
+	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys golang.org/x/sync", net: true},
+
+	{floor: 6, pkg: "metrics", ours: "…", mods: "github.com/prometheus", net: true},
+
+	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
+	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
+	{floor: 7, pkg: "tools/tryout", ours: "blob", net: true},
+}
+
+const (
+	pebble    = "github.com/cockroachdb/pebble/v2"
+	pebbleVFS = "github.com/cockroachdb/pebble/v2/vfs"
+
+	// kind is what every kind of store may import.
+	kind = "blob protocol… stores stores/compose stores/refcount internal/…"
+)
+
+// rowOf is the row of a package, or nil.
+func rowOf(pkg string) *row {
+	i := slices.IndexFunc(table, func(r row) bool { return r.pkg == pkg })
+	if i < 0 {
+		return nil
+	}
+	r := table[i]
+	return &r
+}
+
+// allows says whether a row allows the import of a package of ours.
+func (r *row) allows(pkg string) bool {
+	for _, p := range strings.Fields(r.ours) {
+		prefix, below := strings.CutSuffix(p, "…")
+		prefix = strings.TrimSuffix(prefix, "/")
+		if pkg == prefix || below && (prefix == "" || strings.HasPrefix(pkg, prefix+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// allowsModule says whether a row allows the import of a package of another module.
+func (r *row) allowsModule(pkg string) bool {
+	return slices.ContainsFunc(strings.Fields(r.mods), func(m string) bool {
+		return pkg == m || strings.HasPrefix(pkg, m+"/")
+	})
+}
+
+// isKit says whether a package exists for tests only.
+func isKit(pkg string) bool {
+	name := path.Base(pkg)
+	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
+}
