@@ -74,6 +74,19 @@ func (d *Dir) Sync(ws []*Written) []error {
 	return errs
 }
 
+// SyncOpen makes a blob durable that is in place and open: its bytes, then its name. After an error it must not be
+// trusted beyond this boot.
+func (d *Dir) SyncOpen(h blob.Hash, f diskfs.File) error {
+	err := f.Sync()
+	if err == nil {
+		err = d.syncFolder(d.folder(h))
+	}
+	if err != nil {
+		return fmt.Errorf("sharded: sync %s: %w", h.Short(), err)
+	}
+	return nil
+}
+
 // syncFolder makes the names in a blob's folder durable, and the folder itself.
 func (d *Dir) syncFolder(dir string) error {
 	if err := d.fsys.SyncDir(dir); err != nil {

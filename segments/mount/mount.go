@@ -32,7 +32,7 @@ type Mount struct {
 // ErrNewerVersion, ErrDamaged, ErrNotAMount, and the system's (syscall.EROFS, syscall.ENOSPC, fs.ErrPermission, …). What
 // is there is unharmed by all of them.
 func Open(fsys diskfs.FS, dir string, fresh Superblock) (*Mount, error) {
-	if err := ensureFolder(fsys, dir); err != nil {
+	if err := EnsureFolder(fsys, dir); err != nil {
 		return nil, err
 	}
 	layout, err := Detect(fsys, dir)
@@ -42,18 +42,19 @@ func Open(fsys diskfs.FS, dir string, fresh Superblock) (*Mount, error) {
 	if layout.Kind != LayoutEmpty && layout.Kind != LayoutSegments {
 		return nil, fmt.Errorf("mount: %s holds %s: %w: choose an empty folder", dir, layout, ErrNotAMount)
 	}
-	m := &Mount{fsys: fsys, dir: dir}
-	if err := m.takeLock(); err != nil {
+	lock, err := TakeLock(fsys, dir, lockName)
+	if err != nil {
 		return nil, err
 	}
+	m := &Mount{fsys: fsys, dir: dir, lock: lock}
 	if err := m.load(fresh); err != nil {
 		return nil, errors.Join(err, m.lock.Close())
 	}
 	return m, nil
 }
 
-// ensureFolder makes the last element of the path when it is missing.
-func ensureFolder(fsys diskfs.FS, dir string) error {
+// EnsureFolder makes the last element of the path when it is missing, as the package comment says.
+func EnsureFolder(fsys diskfs.FS, dir string) error {
 	exists, err := folderExists(fsys, dir)
 	if err != nil || exists {
 		return err
@@ -68,7 +69,7 @@ func ensureFolder(fsys diskfs.FS, dir string) error {
 			dir, parent, ErrNotAMount)
 	}
 	if err := fsys.Mkdir(dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("mount: make %s: %w%s", dir, err, hint(err))
+		return fmt.Errorf("mount: make %s: %w%s", dir, err, Hint(err))
 	}
 	if err := fsys.SyncDir(parent); err != nil {
 		return fmt.Errorf("mount: make %s: %w", dir, err)
@@ -76,19 +77,18 @@ func ensureFolder(fsys diskfs.FS, dir string) error {
 	return nil
 }
 
-// takeLock makes this process the owner.
-func (m *Mount) takeLock() error {
-	lock, err := m.fsys.Lock(filepath.Join(m.dir, lockName), fmt.Sprintf("pid %d", os.Getpid()))
+// TakeLock makes this process the owner of dir, by the lock file of that name within it, until the lock is closed.
+func TakeLock(fsys diskfs.FS, dir, name string) (io.Closer, error) {
+	lock, err := fsys.Lock(filepath.Join(dir, name), fmt.Sprintf("pid %d", os.Getpid()))
 	var held *diskfs.LockedError
 	switch {
 	case errors.As(err, &held):
-		return fmt.Errorf("mount: %s is in use by %s; stop that process, or choose another folder: %w",
-			m.dir, held.Owner, err)
+		return nil, fmt.Errorf("mount: %s is in use by %s; stop that process, or choose another folder: %w",
+			dir, held.Owner, err)
 	case err != nil:
-		return fmt.Errorf("mount: lock %s: %w%s", m.dir, err, hint(err))
+		return nil, fmt.Errorf("mount: lock %s: %w%s", dir, err, Hint(err))
 	}
-	m.lock = lock
-	return nil
+	return lock, nil
 }
 
 // load reads the superblock, or makes the mount when there is none.
@@ -158,7 +158,7 @@ func (m *Mount) ensureFolders() error {
 			continue
 		}
 		if err := m.fsys.Mkdir(dir); err != nil {
-			return fmt.Errorf("mount: make %s: %w%s", dir, err, hint(err))
+			return fmt.Errorf("mount: make %s: %w%s", dir, err, Hint(err))
 		}
 		made = true
 	}
@@ -212,7 +212,7 @@ func (m *Mount) Update(change func(*Superblock)) error {
 func (m *Mount) write(s Superblock) error {
 	temp, final := filepath.Join(m.dir, superblockTemp), filepath.Join(m.dir, superblockName)
 	if err := m.fsys.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("mount: write superblock of %s: %w%s", m.dir, err, hint(err))
+		return fmt.Errorf("mount: write superblock of %s: %w%s", m.dir, err, Hint(err))
 	}
 	err := m.writeTemp(temp, s.encode())
 	if err == nil {
@@ -222,7 +222,7 @@ func (m *Mount) write(s Superblock) error {
 		err = m.fsys.SyncDir(m.dir)
 	}
 	if err != nil {
-		return fmt.Errorf("mount: write superblock of %s: %w%s", m.dir, err, hint(err))
+		return fmt.Errorf("mount: write superblock of %s: %w%s", m.dir, err, Hint(err))
 	}
 	return nil
 }
@@ -256,11 +256,12 @@ func (m *Mount) explain(err error) error {
 	case errors.Is(err, ErrNewerVersion):
 		return fmt.Errorf("mount: %s: %w; nothing was changed: run that version, or choose another folder", path, err)
 	}
-	return fmt.Errorf("mount: %s: %w%s", path, err, hint(err))
+	return fmt.Errorf("mount: %s: %w%s", path, err, Hint(err))
 }
 
-// hint says what to do about the errors of a file system that an operator can mend; it is empty for others.
-func hint(err error) string {
+// Hint says what to do about the errors of a file system that an operator can mend, to stand behind the error's text; it
+// is empty for others.
+func Hint(err error) string {
 	switch {
 	case errors.Is(err, syscall.EROFS):
 		return " (mount it writable)"
