@@ -103,6 +103,9 @@ func ParseHeader(b []byte) (Header, error) {
 	if v, f := le.Uint32(b[8:]), le.Uint32(b[12:]); v > Version || f != 0 {
 		return Header{}, fmt.Errorf("%w: version %d, features %#x", ErrNewerVersion, v, f)
 	}
+	if le.Uint32(b[8:]) == 0 {
+		return Header{}, fmt.Errorf("%w: version 0", ErrBadHeader)
+	}
 	h := Header{ID: ID(le.Uint64(b[32:])), Created: le.Uint64(b[64:])}
 	copy(h.Mount[:], b[16:])
 	capacity := le.Uint64(b[40:])
