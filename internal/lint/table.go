@@ -29,6 +29,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
 	{floor: 0, pkg: "internal/leaktest"},
 	{floor: 0, pkg: "internal/lint"},
+	{floor: 0, pkg: "internal/process", net: true},
 	{floor: 0, pkg: "internal/testbed", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
@@ -46,7 +47,7 @@ var table = []row{
 
 	{floor: 4, pkg: "config", ours: "blob internal/…", net: true},
 	{floor: 4, pkg: "stores", ours: "blob"},
-	{floor: 4, pkg: "stores/all", ours: "stores… internal/…"},
+	{floor: 4, pkg: "stores/all", ours: "blob stores… internal/…"},
 	{floor: 4, pkg: "stores/caching", ours: kind},
 	{floor: 4, pkg: "stores/compose", ours: "blob stores internal/…"},
 	{floor: 4, pkg: "stores/disk", ours: kind + " engine… segments… index… sharded"},
@@ -64,7 +65,7 @@ var table = []row{
 
 	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
-	{floor: 7, pkg: "tools/tryout", ours: "blob", net: true},
+	{floor: 7, pkg: "tools/tryout", ours: "blob internal/process", net: true},
 }
 
 const (

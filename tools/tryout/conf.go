@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -42,26 +41,3 @@ func rewrite(text string, changes []change) (string, error) {
 
 // quoted is a value as YAML text.
 func quoted(s string) string { return strconv.Quote(s) }
-
-// freePorts replaces each 0 by a port that nothing listens on. Somebody may take it before the one who asked does; then
-// that one fails to start, and says so.
-func freePorts(ports ...int) ([]int, error) {
-	var open []net.Listener
-	defer func() {
-		for _, l := range open {
-			_ = l.Close()
-		}
-	}()
-	for i, p := range ports {
-		if p != 0 {
-			continue
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		open = append(open, l)
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
-}

@@ -65,5 +65,5 @@ It goes on until Ctrl-C. Try
   curl -s %s/metrics | grep -E '^(prism|reflector)_'
   curl -i %s/healthz
   less %s
-`, url, url, s.metrics, s.asker.base, s.prism.log)
+`, url, url, s.metrics, s.asker.base, s.prism.Log())
 }

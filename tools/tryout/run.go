@@ -12,14 +12,16 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/OdyseeTeam/prism/internal/process"
 )
 
 // scene is everything that runs, and where.
 type scene struct {
 	dir     string // temporary folder
 	blobs   []source
-	origin  *child
-	prism   *child
+	origin  *process.Child
+	prism   *process.Child
 	asker   *asker
 	metrics string // base URL
 }
@@ -115,7 +117,7 @@ func (s *scene) start(ctx context.Context, o options, out io.Writer) error {
 	if s.origin, addr, err = startOrigin(list, filepath.Join(s.dir, "origin.log")); err != nil {
 		return err
 	}
-	ports, err := freePorts(o.httpPort, o.metricsPort)
+	ports, err := process.FreePorts(o.httpPort, o.metricsPort)
 	if err != nil {
 		return err
 	}
@@ -124,18 +126,18 @@ func (s *scene) start(ctx context.Context, o options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "origin:     %s, process %d\n", originURL, s.origin.cmd.Process.Pid)
+	fmt.Fprintf(out, "origin:     %s, process %d\n", originURL, s.origin.PID())
 	begun := time.Now()
 	cmd := exec.Command(o.prism, "blobcache", "--conf-dir", conf, "--metrics-port", strconv.Itoa(ports[1]))
-	if s.prism, err = startChild("prism", filepath.Join(s.dir, "prism.log"), cmd); err != nil {
+	if s.prism, err = process.Start("prism", filepath.Join(s.dir, "prism.log"), cmd); err != nil {
 		return err
 	}
 	base := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
-	if err := s.prism.waitReady(ctx, base+"/readyz"); err != nil {
+	if err := s.prism.WaitReady(ctx, base+"/readyz"); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "blobcache:  %s, process %d, ready after %v, with %s made from %s\n",
-		base, s.prism.cmd.Process.Pid, time.Since(begun).Round(time.Millisecond), filepath.Join(conf, confName), o.example)
+		base, s.prism.PID(), time.Since(begun).Round(time.Millisecond), filepath.Join(conf, confName), o.example)
 	s.metrics = fmt.Sprintf("http://127.0.0.1:%d", ports[1])
 	s.asker = newAsker(base, originURL, o.conns)
 	return nil
@@ -176,8 +178,8 @@ func (s *scene) askTwice(ctx context.Context) ([]*round, error) {
 		r, err := s.asker.ask(ctx, s.blobs)
 		if err != nil {
 			select {
-			case <-s.prism.done:
-				return nil, s.prism.died()
+			case <-s.prism.Done():
+				return nil, s.prism.Died()
 			default:
 				return nil, err
 			}
@@ -192,10 +194,10 @@ func (s *scene) wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-s.prism.done:
-		return s.prism.died()
-	case <-s.origin.done:
-		return s.origin.died()
+	case <-s.prism.Done():
+		return s.prism.Died()
+	case <-s.origin.Done():
+		return s.origin.Died()
 	}
 }
 
@@ -209,14 +211,14 @@ func (s *scene) close() error {
 	if s.asker != nil {
 		s.asker.client.CloseIdleConnections()
 	}
-	for _, c := range []*child{s.prism, s.origin} {
+	for _, c := range []*process.Child{s.prism, s.origin} {
 		if c == nil {
 			continue
 		}
 		select {
-		case <-c.done:
+		case <-c.Done():
 		default:
-			errs = append(errs, c.stop(drainGrace))
+			errs = append(errs, c.Stop(drainGrace))
 		}
 	}
 	errs = append(errs, os.RemoveAll(s.dir))

@@ -6,11 +6,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
 )
@@ -148,25 +146,6 @@ func TestJudge(t *testing.T) {
 		if judge(r) == nil {
 			t.Errorf("%s passed", name)
 		}
-	}
-}
-
-func TestChildren(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "log")
-	c, err := startChild("sleeper", log, exec.Command("sleep", "60"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.stop(10 * time.Second); err == nil {
-		t.Error("sleep ends by the signal, which is no clean end, and stop said nothing")
-	}
-	c, err = startChild("speaker", log, exec.Command("sh", "-c", "echo the reason; exit 3"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = c.waitReady(t.Context(), "http://127.0.0.1:1/")
-	if err == nil || !strings.Contains(err.Error(), "the reason") || !strings.Contains(err.Error(), "exit status 3") {
-		t.Errorf("a process that ended: %v: want its status and its words", err)
 	}
 }
 
