@@ -119,7 +119,8 @@ func (s *Segment) openLocked() (diskfs.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segments: open %s: %w", s.path, errors.Join(err, f.Close()))
 	}
-	s.hdr, s.file = h, f
+	// Mount and ID stay untouched: ID is read without the lock.
+	s.hdr.Capacity, s.hdr.Created, s.file = h.Capacity, h.Created, f
 	return f, nil
 }
 
