@@ -16,11 +16,11 @@ func (s *Segment) Pin(slot uint32) bool {
 // Unpin ends one Pin. The last one of a dead record runs what Kill left to be done.
 func (s *Segment) Unpin(slot uint32) {
 	s.mu.Lock()
-	s.pins[slot]--
-	if s.pins[slot] < 0 {
+	if s.pins[slot] == 0 {
 		s.mu.Unlock()
-		panic("segments: released twice")
+		panic("segments: unpinned twice")
 	}
+	s.pins[slot]--
 	var then func()
 	if s.pins[slot] == 0 {
 		delete(s.pins, slot)
