@@ -112,7 +112,7 @@ func (h *Handle) Location() Location { return h.loc }
 
 // SendTo writes [off, off+n) to the sink: large ranges straight from the mapping.
 func (h *Handle) SendTo(s blob.Sink, off, n int64) (int64, error) {
-	if off < 0 || n < 0 || off+n > h.Size() {
+	if off < 0 || n < 0 || n > h.Size()-off {
 		return 0, fmt.Errorf("segments: send %d+%d of a blob of %d bytes", off, n, h.Size())
 	}
 	if h.buf != nil {
