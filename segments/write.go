@@ -2,6 +2,8 @@ package segments
 
 import (
 	"fmt"
+
+	"github.com/OdyseeTeam/prism/blob"
 )
 
 // Reserve claims the next slot and room for a payload of n bytes in an active segment. It says false when either is
@@ -19,11 +21,16 @@ func (s *Segment) Reserve(n uint32) (Location, bool) {
 }
 
 // Write writes the payload and then the slot of a reserved record. It syncs nothing. After an error the record does
-// not count, and the segment should be sealed. The payload is not kept.
+// not count, and the segment should be sealed. What would not be a valid record is refused before anything is written.
+// The payload is not kept.
 func (s *Segment) Write(rec Record, payload []byte) error {
 	f, err := s.open()
 	if err != nil {
 		return err
+	}
+	if rec.Segment != s.hdr.ID || int64(rec.Length) != int64(len(payload)) || rec.Kind > blob.KindSD || !rec.Fits(s.hdr) {
+		return fmt.Errorf("segments: write %d:%d: %d bytes at %d+%d are no record of segment %d",
+			rec.Segment, rec.Slot, len(payload), rec.Offset, rec.Length, s.hdr.ID)
 	}
 	if _, err := f.WriteAt(payload, rec.Offset); err != nil {
 		return fmt.Errorf("segments: write payload %d:%d: %w", rec.Segment, rec.Slot, err)
@@ -72,7 +79,7 @@ func (s *Segment) Reserved() uint32 {
 	return s.next
 }
 
-// Full says that the segment takes no more records of blob.MaxSize bytes or none at all.
+// Full says that the segment takes no more records of n bytes; with n 0, none at all.
 func (s *Segment) Full(n uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
