@@ -162,5 +162,12 @@ func (c *Child) CPU() (time.Duration, error) {
 	return time.Duration(u+s) * time.Second / ticksPerSecond, errors.Join(errU, errS)
 }
 
+// FinalCPU is the processor time of the whole life of a process that has ended. It waits for Done.
+func (c *Child) FinalCPU() time.Duration {
+	<-c.done
+	s := c.cmd.ProcessState
+	return s.UserTime() + s.SystemTime()
+}
+
 // ticksPerSecond is what Linux counts in towards programs, on every architecture that Go knows.
 const ticksPerSecond = 100

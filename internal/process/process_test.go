@@ -111,6 +111,9 @@ func TestCPU(t *testing.T) {
 	if _, err := c.CPU(); err == nil {
 		t.Error("a process that is gone still has processor time")
 	}
+	if used := c.FinalCPU(); used < 50*time.Millisecond {
+		t.Errorf("in all it used %v, less than while it ran", used)
+	}
 }
 
 func TestFreePorts(t *testing.T) {

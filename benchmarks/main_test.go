@@ -1,0 +1,66 @@
+package benchmarks
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/OdyseeTeam/prism/internal/process"
+)
+
+// roleEnv makes this test binary something else than a test: what is compared with prism runs in a process of its own
+// as well, so that its processor time can be told from ours.
+const roleEnv = "PRISM_BENCHMARK_ROLE"
+
+func TestMain(m *testing.M) {
+	var err error
+	switch role := os.Getenv(roleEnv); role {
+	case "":
+		os.Exit(m.Run())
+	case "bare":
+		err = serveBare(os.Args[1], os.Args[2])
+	case "fetch":
+		err = fetchAll(os.Args[1], os.Args[2])
+	default:
+		err = fmt.Errorf("no role %q", role)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// asRole is the command that runs this binary in a role.
+func asRole(role string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), roleEnv+"="+role)
+	return cmd
+}
+
+// built builds prism once for all benchmarks, as `make build` does.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "prism-bench-bin-")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "prism")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "../cmd/prism")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build prism: %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// port is a free one.
+func port(tb testing.TB) int {
+	tb.Helper()
+	ports, err := process.FreePorts(0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ports[0]
+}
