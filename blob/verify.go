@@ -60,9 +60,9 @@ type Hasher struct {
 	sum hash.Hash
 }
 
-// NewHasher collects into buf[len(buf):cap(buf)]; normally buf is empty with room for the blob. The caller must leave
-// buf alone until it no longer needs the Verified that comes out.
-func NewHasher(buf []byte) *Hasher { return &Hasher{buf: buf, sum: sha512.New384()} }
+// NewHasher collects into buf[len(buf):cap(buf)]; normally buf is empty with room for the blob. What buf holds already is
+// not part of the blob. The caller must leave buf alone until it no longer needs the Verified that comes out.
+func NewHasher(buf []byte) *Hasher { return &Hasher{buf: buf[len(buf):], sum: sha512.New384()} }
 
 // Len is the number of bytes so far.
 func (h *Hasher) Len() int { return len(h.buf) }
