@@ -44,14 +44,16 @@ func (s *Stream) Close() error { return s.body.Close() }
 // it calls progress, if there is one, with the number of bytes that are in buf so far; they are not verified, so the
 // last of them must not leave before Collect has returned. The Verified refers to buf.
 //
-// Errors: ErrCorrupt when the body is short, long, or does not match the name; otherwise what the body returned.
+// Errors: ErrCorrupt when the body is short, long, or does not match the name; io.ErrNoProgress when it gives nothing
+// many times in a row; otherwise what the body returned.
 func (s *Stream) Collect(buf []byte, progress func(n int)) (Verified, error) {
 	if int64(cap(buf)) < s.size {
 		return Verified{}, fmt.Errorf("blob: collect %d bytes into a buffer of %d", s.size, cap(buf))
 	}
 	h := NewHasher(buf[:0:s.size])
+	body := &patient{r: s.body}
 	for int64(h.Len()) < s.size {
-		n, err := h.ReadOnce(s.body, collectChunk)
+		n, err := h.ReadOnce(body, collectChunk)
 		if n > 0 && progress != nil {
 			progress(h.Len())
 		}
@@ -62,7 +64,7 @@ func (s *Stream) Collect(buf []byte, progress func(n int)) (Verified, error) {
 			return Verified{}, err
 		}
 	}
-	if err := s.atEnd(); err != nil {
+	if err := s.atEnd(body); err != nil {
 		return Verified{}, err
 	}
 	return h.Verified(s.name)
@@ -72,10 +74,10 @@ func (s *Stream) Collect(buf []byte, progress func(n int)) (Verified, error) {
 const collectChunk = 128 << 10
 
 // atEnd demands that the body has nothing more to give.
-func (s *Stream) atEnd() error {
+func (s *Stream) atEnd(body io.Reader) error {
 	var one [1]byte
 	for {
-		n, err := s.body.Read(one[:])
+		n, err := body.Read(one[:])
 		switch {
 		case n > 0:
 			return fmt.Errorf("%w: body is longer than the announced %d bytes", ErrCorrupt, s.size)
@@ -85,4 +87,26 @@ func (s *Stream) atEnd() error {
 			return err
 		}
 	}
+}
+
+// patient bounds how often a reader may give neither bytes nor an error, which would hold the fill and all who wait for
+// it for ever.
+type patient struct {
+	r     io.Reader
+	empty int // reads in a row that gave nothing
+}
+
+// maxEmptyReads is what package bufio allows.
+const maxEmptyReads = 100
+
+func (p *patient) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	if n > 0 || err != nil {
+		p.empty = 0
+		return n, err
+	}
+	if p.empty++; p.empty >= maxEmptyReads {
+		return 0, io.ErrNoProgress
+	}
+	return 0, nil
 }
