@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/OdyseeTeam/prism/index"
+)
+
+// Close ends the goroutines, makes durable what was put, in every policy, and gives the lock back. Handles that are out
+// stay good. Close again returns what the first call did.
+func (e *Engine) Close() error {
+	e.closing.Do(func() { e.closeErr = e.close() })
+	return e.closeErr
+}
+
+func (e *Engine) close() error {
+	e.closed.Store(true)
+	close(e.stopping)
+	e.workers.Wait()
+	e.writers.Lock()   // puts and deletes that are under way end first
+	e.writers.Unlock() //nolint:staticcheck // an empty section is the point
+	err := e.finish()
+	close(e.com.stop)
+	select {
+	case <-e.com.idle:
+	case <-e.ix.Failed(): // it may be parked inside the index
+	}
+	err = errors.Join(err, e.ix.Close())
+	for _, s := range e.segs.all() {
+		err = errors.Join(err, s.Close())
+	}
+	return errors.Join(err, e.mnt.Close())
+}
+
+// finish seals and syncs everything, so that the next open has nothing to do.
+func (e *Engine) finish() error {
+	if err := e.ix.Err(); err != nil {
+		return err
+	}
+	e.act.mu.Lock()
+	for _, s := range e.act.segs {
+		s.Seal()
+		s.mu.Lock()
+		s.sealing = true
+		s.mu.Unlock()
+	}
+	e.act.segs = nil
+	e.act.notifyLocked()
+	e.act.mu.Unlock()
+	e.finishSealing()
+	if err := e.flush(); err != nil {
+		return err
+	}
+	e.reclaim()
+	return e.commit(&change{sync: true, apply: func(g *group) {
+		g.batch.SetMeta(index.Meta{NextSeq: g.first, Clean: e.settled()})
+	}})
+}
+
+// settled says whether nothing is left for the next open: every segment sealed and durable, and no dead extent still
+// held by a reader.
+func (e *Engine) settled() bool {
+	if e.recovering() {
+		return false
+	}
+	for _, s := range e.segs.all() {
+		s.mu.Lock()
+		stray := s.stray > 0 || s.sealing
+		s.mu.Unlock()
+		if stray || s.Pins() > 0 || s.row.State == index.StateActive || s.row.Watermark < s.row.Slots {
+			return false
+		}
+	}
+	return true
+}

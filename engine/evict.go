@@ -1,0 +1,178 @@
+package engine
+
+import (
+	"errors"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/evict"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// maxVictims bounds the records that one synced commit evicts or keeps.
+const maxVictims = 256
+
+// measureEvery is how often the evictor looks at the file system and the size of the index.
+const measureEvery = time.Second
+
+// evictLoop keeps the headroom free. It begins once recovery is done: before that the order is not whole.
+func (e *Engine) evictLoop() {
+	select {
+	case <-e.recovered:
+	case <-e.stopping:
+		return
+	}
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for {
+		e.evictExcess()
+		select {
+		case <-e.stopping:
+			return
+		case <-tick.C:
+			e.measure()
+			if e.act.count() < e.o.ActiveSegments {
+				poke(e.rollNow)
+			}
+		case <-e.evictNow:
+		}
+	}
+}
+
+// evictExcess evicts until nothing is missing. When a whole pass over the order finds nothing to evict, puts are
+// turned away until something changes.
+func (e *Engine) evictExcess() {
+	passes := 0
+	for e.excess() > 0 && e.running() {
+		b, err := e.choose(e.excess())
+		if err == nil {
+			err = e.evictBatch(b)
+		}
+		if err != nil {
+			if !errors.Is(err, errIndexFailed) && !errors.Is(err, errClosed) {
+				e.log.Error("eviction stopped", "dir", e.o.Dir, "err", err)
+			}
+			return
+		}
+		if len(b.evict) > 0 {
+			passes = 0
+			continue
+		}
+		if b.end {
+			if passes++; passes > 1 {
+				if e.used()+activeCharge(e.o.SegmentSize)-e.pending.Load() > e.limit.Load() {
+					e.act.setRefusal(blob.ErrFull)
+				}
+				return
+			}
+			e.evictFrom = 0
+		}
+	}
+}
+
+// victim is a record as the order showed it.
+type victim struct {
+	hash blob.Hash
+	row  index.OrderRow
+	seg  *seg
+	time uint32
+}
+
+// batch is what one commit of the evictor does.
+type batch struct {
+	evict, keep []victim
+	dangling    []index.OrderRow // point at nothing that can be read
+	end         bool             // the order ended
+	next        uint64
+}
+
+// choose walks the order from where the last batch ended, until it has found `want` bytes.
+func (e *Engine) choose(want int64) (batch, error) {
+	b := batch{next: e.evictFrom}
+	cur, err := e.ix.Cursor(e.evictFrom)
+	if err != nil {
+		return b, e.indexError(err)
+	}
+	defer cur.Close()
+	space := evict.Space{Limit: e.limit.Load(), SD: e.sdBytes.Load()}
+	for len(b.evict)+len(b.keep)+len(b.dangling) < maxVictims && want > 0 {
+		row, ok := cur.Next()
+		if !ok {
+			b.end = true
+			break
+		}
+		b.next = row.Seq + 1
+		v, rec, ok := e.examine(row)
+		if !ok {
+			b.dangling = append(b.dangling, row)
+			continue
+		}
+		c := evict.Candidate{Size: segments.Blocks(rec.Length), Kind: rec.Kind, Touched: v.seg.Touched(row.Slot)}
+		if e.policy.Judge(c, space) == evict.Keep {
+			b.keep = append(b.keep, v)
+			continue
+		}
+		if rec.Kind == blob.KindSD {
+			space.SD -= c.Size
+		}
+		b.evict = append(b.evict, v)
+		want -= c.Size
+	}
+	if err := cur.Err(); err != nil {
+		return b, e.indexError(err)
+	}
+	return b, nil
+}
+
+// examine reads the slot that an order row points at: the row itself does not carry the hash.
+func (e *Engine) examine(row index.OrderRow) (victim, segments.Record, bool) {
+	s := e.segs.get(row.Segment)
+	if s == nil {
+		return victim{}, segments.Record{}, false
+	}
+	rec, err := s.ReadSlot(row.Slot)
+	if err != nil {
+		e.ioError("read", err)
+		return victim{}, segments.Record{}, false
+	}
+	return victim{hash: rec.Hash, row: row, seg: s, time: rec.Time}, rec, true
+}
+
+// evictBatch commits a batch, in one sync, and buries what it evicted.
+func (e *Engine) evictBatch(b batch) error {
+	if len(b.evict)+len(b.keep)+len(b.dangling) == 0 {
+		e.evictFrom = b.next
+		return nil
+	}
+	var gone []removed
+	err := e.commit(&change{sync: len(b.evict) > 0, apply: func(g *group) {
+		for _, v := range b.evict {
+			r, ok := g.remove(v.hash, func(now index.Entry) bool { return now.Seq == v.row.Seq })
+			if ok {
+				gone = append(gone, r)
+			}
+		}
+		for _, v := range b.keep {
+			v.seg.Untouch(v.row.Slot)
+			g.restamp(v.hash, v.row.Seq)
+		}
+	}})
+	if err != nil {
+		return err
+	}
+	if len(b.dangling) > 0 {
+		e.dropRows(b.dangling)
+	}
+	e.evictFrom = b.next
+	for _, r := range gone {
+		e.bury(r)
+		e.stats.evicted.Add(1)
+		e.stats.evictedBytes.Add(int64(r.entry.Length))
+	}
+	e.stats.kept.Add(int64(len(b.keep)))
+	if n := len(b.evict); n > 0 {
+		e.stats.lastEvictedAge.Store(int64(max(0, time.Since(time.Unix(int64(b.evict[n-1].time), 0)))))
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// flushLoop syncs segments and moves their watermarks: every interval, and at once when a segment waits to be sealed.
+func (e *Engine) flushLoop() {
+	tick := time.NewTicker(e.o.SyncInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.stopping:
+			return
+		case <-tick.C:
+			if e.o.Sync != SyncNever {
+				_ = e.flush() // the segments that failed were dealt with, and counted
+			}
+		case <-e.flushNow:
+		}
+		e.finishSealing()
+	}
+}
+
+// Flush makes every Put that was acknowledged before the call durable, whatever the policy. It does not wait for the
+// seals that are under way.
+func (e *Engine) Flush(ctx context.Context) error {
+	if err := e.usable(ctx); err != nil {
+		return err
+	}
+	return e.flush()
+}
+
+// mark is a watermark that may be set once its segment is synced.
+type mark struct {
+	seg  *seg
+	upTo uint32
+}
+
+// flush notes which slots are completed, syncs their segments, and stores the marks durably. It writes nothing when
+// nothing changed.
+func (e *Engine) flush() error {
+	e.flushing.Lock()
+	defer e.flushing.Unlock()
+	marks, since, err := e.collectMarks()
+	if err != nil || len(marks) == 0 {
+		return err
+	}
+	var failed error
+	synced := marks[:0]
+	for _, m := range marks {
+		if err := m.seg.syncs.run(m.seg.Sync); err != nil {
+			e.writeFailed(m.seg, "sync", err)
+			failed = err
+			continue
+		}
+		synced = append(synced, m)
+	}
+	if len(synced) == 0 {
+		return failed
+	}
+	err = e.commit(&change{sync: true, apply: func(g *group) {
+		for _, m := range synced {
+			if m.upTo > m.seg.row.Watermark {
+				g.setRow(m.seg, func(r *index.SegmentRow) { r.Watermark = m.upTo })
+				g.batch.ClearTombstones(m.seg.ID(), m.upTo)
+			}
+		}
+		g.batch.SetMeta(index.Meta{NextSeq: since})
+	}})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+// collectMarks runs on the committer, between groups, so that it sees no put half done: each completed slot is in the
+// index, and whatever is committed to a slot at or above a mark has a sequence above `since`. Recovery relies on both.
+// A slow put may leave completed slots above a mark; then `since` stays where it was.
+func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
+	err = e.commit(&change{apply: func(g *group) {
+		since = g.first
+		for _, s := range e.writable() {
+			if s.Gaps() {
+				since = e.marked
+			}
+			if p := s.Prefix(); p > s.row.Watermark && s.row.State != index.StateFailed {
+				marks = append(marks, mark{s, p})
+			}
+		}
+		e.marked = min(since, g.first)
+	}})
+	return marks, since, err
+}
+
+// writable is the segments whose slots may still change: active, or sealed in memory only.
+func (e *Engine) writable() []*seg {
+	var out []*seg
+	for _, s := range e.segs.all() {
+		s.mu.Lock()
+		gone := s.gone
+		s.mu.Unlock()
+		if !gone && (s.row.State == index.StateActive || s.row.Watermark < s.row.Slots) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// finishSealing seals the segments whose last slot is completed: the tail is given back and the row says so. The
+// watermark follows with a flush; under SyncNever with Close.
+func (e *Engine) finishSealing() {
+	for _, s := range e.segs.all() {
+		s.mu.Lock()
+		ready := s.sealing
+		s.mu.Unlock()
+		if ready && s.Prefix() == s.Reserved() {
+			e.seal(s)
+		}
+	}
+}
+
+func (e *Engine) seal(s *seg) {
+	n, tail := s.Reserved(), s.Tail()
+	hdr, err := s.Header()
+	if err == nil {
+		err = s.GiveBack(tail)
+	}
+	if err != nil {
+		e.ioError("truncate", err) // it stays charged whole
+	}
+	gaveBack := err == nil
+	err = e.commit(&change{apply: func(g *group) {
+		g.setRow(s, func(r *index.SegmentRow) {
+			r.Slots = n
+			if r.State == index.StateActive {
+				r.State = index.StateSealed
+			}
+		})
+	}})
+	if err != nil {
+		return // the index has failed; the next open seals it
+	}
+	s.mu.Lock()
+	s.sealing = false
+	s.mu.Unlock()
+	if gaveBack {
+		unused := hdr.End() - tail
+		table := activeCharge(hdr.Capacity) - hdr.Capacity - segments.TableBytes(n)
+		e.charge(s, -unused-table)
+	}
+	if e.o.Sync != SyncNever {
+		_ = e.flush()
+	}
+	e.reconsider(s)
+	poke(e.rollNow)
+}

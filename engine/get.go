@@ -1,0 +1,172 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// lookupTries bounds the look-ups of one Get: each retry means that the record was replaced between the look-up and
+// the pin.
+const lookupTries = 4
+
+// Has says whether the index knows the blob.
+func (e *Engine) Has(ctx context.Context, h blob.Hash) (bool, error) {
+	if err := e.usable(ctx); err != nil {
+		return false, err
+	}
+	ent, err := e.ix.Get(h)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, e.indexError(err)
+	}
+	s := e.segs.get(ent.Segment)
+	return s != nil && ent.Slot < s.trust.Load(), nil
+}
+
+// Get pins a blob. What cannot be read, or is not what the index says, is a miss: it is noted, and removed behind.
+func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, err
+	}
+	for range lookupTries {
+		ent, err := e.ix.Get(h)
+		if errors.Is(err, blob.ErrNotFound) {
+			e.stats.misses.Add(1)
+			return nil, blob.ErrNotFound
+		}
+		if err != nil {
+			return nil, e.indexError(err)
+		}
+		s := e.segs.get(ent.Segment)
+		if s == nil || ent.Slot >= s.trust.Load() {
+			if s != nil || !e.recovering() {
+				e.condemn(h, ent, nil)
+			}
+			break
+		}
+		if !s.Pin(ent.Slot) {
+			continue
+		}
+		hd, err := e.openRecord(s, h, ent)
+		if err == nil {
+			e.stats.hits.Add(1)
+			e.stats.hitBytes.Add(hd.Size())
+			return hd, nil
+		}
+		s.Unpin(ent.Slot)
+		if e.closed.Load() {
+			return nil, errClosed
+		}
+		e.readFailed(h, ent, err)
+		break
+	}
+	e.stats.misses.Add(1)
+	return nil, blob.ErrNotFound
+}
+
+// openRecord makes a handle of a pinned record. The first time in this process the slot must agree with the row, and
+// the payload with its CRC: that covers an index that is older or younger than the segments, and whatever a power cut
+// left of either.
+func (e *Engine) openRecord(s *seg, h blob.Hash, ent index.Entry) (*segments.Handle, error) {
+	first := !s.Checked(ent.Slot)
+	if first {
+		rec, err := s.ReadSlot(ent.Slot)
+		if err != nil {
+			return nil, err
+		}
+		if rec.Hash != h || rec.Location != ent.Location || rec.Dead {
+			return nil, fmt.Errorf("engine: %s: %w: slot %d:%d holds another record", h.Short(), blob.ErrCorrupt, ent.Segment, ent.Slot)
+		}
+		ok, err := s.HasData(ent.Location)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, fmt.Errorf("engine: %s: %w: %d:%d has a slot and no payload", h.Short(), blob.ErrCorrupt, ent.Segment, ent.Slot)
+		}
+	}
+	hd, err := s.OpenHandle(ent.Location, e.bufs, first)
+	if err != nil {
+		return nil, err
+	}
+	if first {
+		s.SetChecked(ent.Slot)
+	}
+	return hd, nil
+}
+
+// readFailed sorts out why a record could not be read. What is wrong with the record condemns it; what is wrong with
+// the process (no descriptors, no memory) does not.
+func (e *Engine) readFailed(h blob.Hash, ent index.Entry, err error) {
+	kind := "read"
+	switch {
+	case errors.Is(err, blob.ErrCorrupt), errors.Is(err, segments.ErrBadSlot), errors.Is(err, segments.ErrBadHeader):
+		kind = "corrupt"
+	case errors.Is(err, syscall.EIO), errors.Is(err, fs.ErrNotExist):
+	default:
+		e.ioError(kind, err)
+		return
+	}
+	e.ioError(kind, err)
+	e.condemn(h, ent, err)
+}
+
+// condemn takes a record out of the index, behind. With the queue full it is left for the next reader to find.
+func (e *Engine) condemn(h blob.Hash, ent index.Entry, why error) {
+	select {
+	case e.condemned <- condemnation{h, ent, why}:
+	default:
+	}
+}
+
+type condemnation struct {
+	hash  blob.Hash
+	entry index.Entry
+	why   error // nil: the segment is gone, or its sync failed
+}
+
+// janitor removes what was condemned.
+func (e *Engine) janitor() {
+	for {
+		select {
+		case <-e.stopping:
+			return
+		case c := <-e.condemned:
+			e.purge(c)
+		}
+	}
+}
+
+func (e *Engine) purge(c condemnation) {
+	var r removed
+	var ok bool
+	err := e.commit(&change{sync: true, apply: func(g *group) {
+		r, ok = g.remove(c.hash, func(now index.Entry) bool { return now.Location == c.entry.Location })
+	}})
+	if err != nil || !ok {
+		return
+	}
+	e.stats.quarantined.Add(1)
+	if c.why != nil {
+		e.log.Error("a record cannot be read and was dropped; it will be fetched again when asked for",
+			"blob", c.hash.String(), "segment", uint64(c.entry.Segment), "slot", c.entry.Slot, "err", c.why)
+	}
+	if r.seg == nil {
+		return
+	}
+	if errors.Is(c.why, syscall.EIO) {
+		// The device may hand a bad block out again: it stays charged, and away from use, until the segment goes.
+		r.seg.Kill(r.entry.Slot, func() {})
+		return
+	}
+	e.bury(r)
+}

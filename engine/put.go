@@ -1,0 +1,145 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// Put stores a blob. It returns once the bytes are where the sync policy promises and the index points at them. A blob
+// that is there already is touched. Errors: blob.ErrFull when nothing can be evicted for it, blob.ErrUnavailable when
+// the disk fails; in both cases the mount is as before.
+func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error {
+	e.writers.RLock()
+	defer e.writers.RUnlock()
+	if err := e.usable(ctx); err != nil {
+		return err
+	}
+	if v.Size() == 0 {
+		return fmt.Errorf("engine: put: %w", blob.ErrEmpty)
+	}
+	if ent, err := e.ix.Get(v.Hash()); err == nil {
+		if s := e.segs.get(ent.Segment); s != nil && ent.Slot < s.trust.Load() {
+			s.Touch(ent.Slot)
+			return nil
+		}
+	}
+	e.stats.putting.Add(1)
+	defer e.stats.putting.Add(-1)
+	s, loc, err := e.reserve(ctx, uint32(v.Size()))
+	if err != nil {
+		return err
+	}
+	rec := segments.Record{
+		Hash: v.Hash(), Location: loc, Seq: e.seq.Add(1), Time: uint32(time.Now().Unix()), Kind: kind,
+	}
+	rec.CRC = segments.Checksum(v.Bytes())
+	return e.store(s, rec, v.Bytes())
+}
+
+// store writes a reserved record, syncs it where the policy says so, and commits it. Whatever happens, the slot ends up
+// completed.
+func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
+	err := s.Write(rec, payload)
+	if err != nil {
+		e.writeFailed(s, "write", err)
+	} else if e.o.Sync == SyncAlways {
+		if err = s.syncs.run(s.Sync); err != nil {
+			e.writeFailed(s, "sync", err)
+		}
+	}
+	if err != nil {
+		e.abandon(s, rec.Location)
+		if errors.Is(err, syscall.ENOSPC) {
+			return fmt.Errorf("engine: put %s: %w: %w", rec.Hash.Short(), blob.ErrFull, err)
+		}
+		return fmt.Errorf("engine: put %s: %w: %w", rec.Hash.Short(), blob.ErrUnavailable, err)
+	}
+	won := false
+	err = e.commit(&change{
+		apply: func(g *group) {
+			g.replace(rec.Hash)
+			if won = g.put(s, rec); !won {
+				g.batch.Tombstone(rec.Segment, rec.Slot) // else a power cut could bring it back after the winner was deleted
+			}
+		},
+		after: func() {
+			if won {
+				s.SetChecked(rec.Slot)
+				e.complete(s, rec.Slot)
+			}
+		},
+	})
+	if err != nil {
+		// The slot stays incomplete, so no watermark passes it: the next open finds the record and adds it.
+		return err
+	}
+	if !won {
+		e.abandon(s, rec.Location)
+		return nil
+	}
+	e.stats.puts.Add(1)
+	e.stats.putBytes.Add(int64(rec.Length))
+	return nil
+}
+
+// replace takes out an entry that nothing can be read from, so that the blob can be put again.
+func (g *group) replace(h blob.Hash) {
+	g.remove(h, func(ent index.Entry) bool {
+		s := g.e.segs.get(ent.Segment)
+		return s == nil || ent.Slot >= s.trust.Load() || s.Dead(ent.Slot)
+	})
+}
+
+// complete notes that nothing more will be done for a slot, and wakes the flusher when that lets it finish a segment.
+func (e *Engine) complete(s *seg, slot uint32) {
+	s.Complete(slot)
+	if s.Prefix() == s.Reserved() {
+		s.mu.Lock()
+		sealing := s.sealing
+		s.mu.Unlock()
+		if sealing {
+			poke(e.flushNow)
+		}
+	}
+}
+
+// abandon gives up a reserved slot: whatever was written of it is marked dead, its space is given back, and the
+// watermark may pass it.
+func (e *Engine) abandon(s *seg, loc segments.Location) {
+	s.Kill(loc.Slot, func() { e.discard(s, loc) })
+	if err := s.MarkDead(loc.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) {
+		e.ioError("write", err)
+	}
+	e.complete(s, loc.Slot)
+}
+
+// Delete removes a blob. It is gone, durably, when Delete returns; handles that are out stay good. A missing blob is no
+// error.
+func (e *Engine) Delete(ctx context.Context, h blob.Hash) error {
+	e.writers.RLock()
+	defer e.writers.RUnlock()
+	if err := e.usable(ctx); err != nil {
+		return err
+	}
+	if err := e.WaitRecovered(ctx); err != nil { // what recovery has yet to find could otherwise come back
+		return err
+	}
+	var r removed
+	var ok bool
+	err := e.commit(&change{sync: true, apply: func(g *group) { r, ok = g.remove(h, nil) }})
+	if err != nil {
+		return err
+	}
+	if ok {
+		e.bury(r)
+		e.stats.deletes.Add(1)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// discard hands the extent of a dead record without readers to the reclaimer. It runs on whatever goroutine released
+// the last pin, so it must stay short.
+func (e *Engine) discard(s *seg, loc segments.Location) {
+	n := segments.Blocks(loc.Length)
+	s.mu.Lock()
+	s.dead = append(s.dead, loc)
+	s.stray += n
+	s.mu.Unlock()
+	e.pending.Add(n)
+	e.reconsider(s)
+}
+
+// reconsider has the reclaimer look at a segment: it may be empty, or have dead extents.
+func (e *Engine) reconsider(s *seg) {
+	e.deadMu.Lock()
+	e.deadSegs[s.ID()] = s
+	e.deadMu.Unlock()
+	poke(e.reclaimNow)
+}
+
+// reclaimLoop gives dead extents back, off the hot path.
+func (e *Engine) reclaimLoop() {
+	for {
+		select {
+		case <-e.stopping:
+			return
+		case <-e.reclaimNow:
+		}
+		e.reclaim()
+	}
+}
+
+// reclaim unlinks the segments that hold nothing any more, and punches the rest's dead extents, neighbours joined.
+func (e *Engine) reclaim() {
+	e.deadMu.Lock()
+	todo := e.deadSegs
+	e.deadSegs = map[segments.ID]*seg{}
+	e.deadMu.Unlock()
+	for _, s := range todo {
+		if e.empty(s) {
+			e.unlink(s)
+			continue
+		}
+		e.punchDead(s)
+	}
+	if len(todo) > 0 {
+		poke(e.rollNow)
+		poke(e.evictNow)
+	}
+}
+
+// empty says whether nothing in the segment is live, pinned or about to be written.
+func (e *Engine) empty(s *seg) bool {
+	row := e.rowOf(s)
+	s.mu.Lock()
+	sealing := s.sealing
+	s.mu.Unlock()
+	return row.State != index.StateActive && !sealing && row.LiveBlobs == 0 && s.Pins() == 0 && !e.recoveringSeg(s)
+}
+
+// punchDead punches what the segment has queued.
+func (e *Engine) punchDead(s *seg) {
+	s.mu.Lock()
+	dead, bytes := s.dead, s.stray
+	s.dead, s.stray = nil, 0
+	s.mu.Unlock()
+	defer e.pending.Add(-bytes)
+	for _, x := range join(dead) {
+		if err := s.Punch(x.from, x.to-x.from); err != nil {
+			e.ioError("punch", err) // it stays charged until the segment goes
+			continue
+		}
+		e.charge(s, -(x.to - x.from))
+		e.stats.punched.Add(1)
+	}
+}
+
+// unlink removes an empty segment: the row says doomed first, and goes last, so that a power cut in between leaves
+// something that the next open finishes.
+func (e *Engine) unlink(s *seg) {
+	s.mu.Lock()
+	if s.gone {
+		s.mu.Unlock()
+		return
+	}
+	s.gone = true
+	bytes := s.stray
+	s.dead, s.stray = nil, 0
+	s.mu.Unlock()
+	defer e.pending.Add(-bytes)
+	doom := func(g *group) { g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateDoomed }) }
+	if err := e.commit(&change{apply: doom}); err != nil {
+		return
+	}
+	if err := s.Unlink(); err != nil {
+		e.ioError("unlink", err)
+		e.log.Error("an empty segment cannot be removed; it stays charged until the next start", "path", s.Path(), "err", err)
+		return
+	}
+	e.segs.remove(s.ID())
+	if err := s.Close(); err != nil {
+		e.ioError("close", err)
+	}
+	e.setCharge(s, 0)
+	e.stats.unlinked.Add(1)
+	_ = e.commit(&change{apply: func(g *group) {
+		delete(g.rows, s.ID())
+		g.batch.DeleteSegment(s.ID())
+	}})
+}
+
+// span is a range of a file.
+type span struct{ from, to int64 }
+
+// join turns extents into as few ranges as possible.
+func join(locs []segments.Location) []span {
+	slices.SortFunc(locs, func(a, b segments.Location) int { return cmp.Compare(a.Offset, b.Offset) })
+	var out []span
+	for _, l := range locs {
+		end := l.Offset + segments.Blocks(l.Length)
+		if n := len(out); n > 0 && out[n-1].to == l.Offset {
+			out[n-1].to = end
+			continue
+		}
+		out = append(out, span{l.Offset, end})
+	}
+	return out
+}

@@ -1,0 +1,423 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+	"github.com/OdyseeTeam/prism/segments/mount"
+)
+
+// leftover is a segment that the last run did not finish.
+type leftover struct {
+	seg    *seg
+	from   uint32 // its watermark: slots below are durable and indexed
+	orphan bool   // the index has no row of it
+}
+
+// loadSegments joins the rows of the index with the files of the mount, and says what is left over. It opens no segment.
+func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
+	rows, err := e.ix.Segments()
+	if err != nil {
+		return nil, err
+	}
+	files, err := e.segmentFiles()
+	if err != nil {
+		return nil, err
+	}
+	var left []leftover
+	id := e.mnt.Superblock().ID
+	for _, row := range rows {
+		if _, ok := files[row.ID]; !ok {
+			e.lost = append(e.lost, row)
+			continue
+		}
+		delete(files, row.ID)
+		s := newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(row.ID), id, row.ID), row)
+		if row.State == index.StateFailed {
+			s.trust.Store(row.Watermark)
+		}
+		e.adopt(s)
+		if !clean || row.State == index.StateDoomed || row.Watermark < row.Slots || row.Slots == 0 || row.LiveBlobs == 0 {
+			left = append(left, leftover{seg: s, from: row.Watermark})
+		}
+	}
+	for fileID := range files {
+		row := index.SegmentRow{ID: fileID, State: index.StateSealed}
+		s := newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(fileID), id, fileID), row)
+		e.adopt(s)
+		left = append(left, leftover{seg: s, orphan: true})
+	}
+	// Oldest first: a rebuilt order follows the ids, roughly, and what was evicted first goes first.
+	slices.SortFunc(left, func(a, b leftover) int { return cmp.Compare(a.seg.ID(), b.seg.ID()) })
+	return left, nil
+}
+
+// adopt charges a segment for what its row says; recovery looks at the file itself. A segment that was active keeps its
+// preallocation until then.
+func (e *Engine) adopt(s *seg) {
+	e.segs.add(s)
+	e.blobs.Add(s.row.LiveBlobs)
+	e.liveBytes.Add(s.row.LiveBytes)
+	e.sdBytes.Add(s.row.SDBytes)
+	if s.row.Slots == 0 {
+		e.setCharge(s, activeCharge(s.row.Capacity))
+	} else {
+		e.setCharge(s, sealedCharge(s.row))
+	}
+}
+
+// segmentFiles lists the segment files of the mount. Foreign names are left alone.
+func (e *Engine) segmentFiles() (map[segments.ID]struct{}, error) {
+	names, err := e.o.FS.List(e.mnt.SegmentsDir())
+	if err != nil {
+		return nil, fmt.Errorf("engine: list segments: %w", err)
+	}
+	files := make(map[segments.ID]struct{}, len(names))
+	for _, name := range names {
+		id, ok := mount.ParseSegmentName(name)
+		if !ok {
+			e.log.Warn("a foreign file lies among the segments; it is left alone", "dir", e.mnt.SegmentsDir(), "name", name)
+			continue
+		}
+		files[id] = struct{}{}
+	}
+	return files, nil
+}
+
+// recoverLoop does what the last run left over, behind: everything else goes on meanwhile. since is the sequence above
+// which the last run committed rows that no watermark covers.
+func (e *Engine) recoverLoop(left []leftover, since uint64) {
+	defer close(e.recovered)
+	e.forgetSegments(e.lost)
+	e.dropUnproven(left, since)
+	for _, l := range left {
+		if !e.running() {
+			return
+		}
+		if err := e.recoverSegment(l); err != nil {
+			if errors.Is(err, errIndexFailed) || errors.Is(err, errClosed) {
+				return
+			}
+			e.setAside(l.seg, err)
+		}
+		e.leftMu.Lock()
+		delete(e.left, l.seg.ID())
+		e.leftMu.Unlock()
+		e.reconsider(l.seg)
+	}
+	if len(left) > 0 {
+		_ = e.flush()
+		e.log.Info("what the last run left over is done", "dir", e.o.Dir, "segments", len(left), "blobs", e.blobs.Load())
+	}
+}
+
+// forgetSegments drops the rows of segments whose files are gone, and those of their blobs.
+func (e *Engine) forgetSegments(lost []index.SegmentRow) {
+	if len(lost) == 0 {
+		return
+	}
+	ids := map[segments.ID]struct{}{}
+	var blobs int64
+	for _, row := range lost {
+		ids[row.ID] = struct{}{}
+		blobs += row.LiveBlobs
+	}
+	if blobs > 0 {
+		e.log.Error("segments are missing; their blobs will be fetched again when asked for",
+			"dir", e.mnt.SegmentsDir(), "segments", len(lost), "blobs", blobs)
+		e.dropWhere(func(ent index.Entry) bool { _, ok := ids[ent.Segment]; return ok })
+	}
+	_ = e.commit(&change{apply: func(g *group) {
+		for id := range ids {
+			g.batch.DeleteSegment(id)
+		}
+	}})
+}
+
+// dropUnproven removes rows above the watermarks whose slots did not reach the disk: the index can be ahead of them,
+// because its log may be synced by others.
+func (e *Engine) dropUnproven(left []leftover, since uint64) {
+	from := map[segments.ID]leftover{}
+	for _, l := range left {
+		if !l.orphan {
+			from[l.seg.ID()] = l
+		}
+	}
+	cur, err := e.ix.Cursor(since)
+	if err != nil {
+		return // reads prove every record anyway
+	}
+	defer cur.Close()
+	var doubtful []index.OrderRow
+	for row, ok := cur.Next(); ok && e.running(); row, ok = cur.Next() {
+		l, known := from[row.Segment]
+		if !known || row.Slot < l.from {
+			continue
+		}
+		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead {
+			if ok, err := l.seg.HasData(rec.Location); err != nil || ok {
+				continue
+			}
+		}
+		doubtful = append(doubtful, row)
+	}
+	if len(doubtful) > 0 {
+		e.dropRows(doubtful)
+	}
+}
+
+// dropRows removes the blobs that order rows belong to whose slots cannot be read.
+func (e *Engine) dropRows(rows []index.OrderRow) {
+	bySeq := map[uint64]struct{}{}
+	for _, r := range rows {
+		bySeq[r.Seq] = struct{}{}
+	}
+	e.dropWhere(func(ent index.Entry) bool { _, ok := bySeq[ent.Seq]; return ok })
+}
+
+// dropWhere removes the blobs whose entries are unwanted. It passes over the whole index: only damage leads here.
+func (e *Engine) dropWhere(unwanted func(index.Entry) bool) {
+	var found []blob.Hash
+	err := e.ix.All(func(h blob.Hash, ent index.Entry) error {
+		if unwanted(ent) {
+			found = append(found, h)
+		}
+		if !e.running() {
+			return errClosed
+		}
+		return nil
+	})
+	if err != nil {
+		return // what is left is found by whoever reads it
+	}
+	for some := range slices.Chunk(found, maxGroup) {
+		_ = e.commit(&change{sync: true, apply: func(g *group) {
+			for _, h := range some {
+				g.remove(h, unwanted)
+			}
+		}})
+	}
+}
+
+// recoverSegment seals one segment at its last valid record: valid slots above the watermark that the index lacks are
+// added, the tail and whatever no record covers are given back, and the segment is synced before the watermark follows.
+func (e *Engine) recoverSegment(l leftover) error {
+	s := l.seg
+	row := e.rowOf(s)
+	if row.State == index.StateDoomed {
+		return nil // the reclaimer unlinks it
+	}
+	hdr, err := s.Header()
+	if err != nil {
+		return err
+	}
+	if row.State == index.StateSealed && row.Slots > 0 && row.Watermark == row.Slots {
+		return e.sweep(s) // nothing was written to it since it was sealed
+	}
+	if row.State == index.StateFailed {
+		e.dropAbove(s, row.Watermark)
+	}
+	slots, tail, err := e.readd(l, hdr, row)
+	if err != nil {
+		return err
+	}
+	if err := s.syncs.run(s.Sync); err != nil {
+		e.writeFailed(s, "sync", err)
+		return nil
+	}
+	err = e.commit(&change{sync: true, apply: func(g *group) {
+		g.setRow(s, func(r *index.SegmentRow) {
+			r.Capacity, r.Slots = hdr.Capacity, slots
+			if r.State == index.StateActive {
+				r.State = index.StateSealed
+			}
+			if r.State != index.StateFailed {
+				r.Watermark = slots
+			}
+		})
+		g.batch.ClearTombstones(s.ID(), slots)
+	}})
+	if err != nil {
+		return err
+	}
+	if err := s.GiveBack(tail); err != nil {
+		return err
+	}
+	return e.sweep(s)
+}
+
+// readd adds the records above the watermark that the index lacks, and tells where the segment ends.
+func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (slots uint32, tail int64, err error) {
+	s := l.seg
+	tombs, err := e.ix.Tombstones(s.ID())
+	if err != nil {
+		return 0, 0, e.indexError(err)
+	}
+	slots, tail = row.Slots, hdr.PayloadAt()
+	var found []segments.Record
+	_, err = s.Scan(0, func(rec segments.Record) error {
+		slots = max(slots, rec.Slot+1)
+		tail = max(tail, rec.Offset+segments.Blocks(rec.Length))
+		if _, buried := tombs[rec.Slot]; buried || rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
+			return nil
+		}
+		if ok, err := s.HasData(rec.Location); err != nil || !ok {
+			return err
+		}
+		if found = append(found, rec); len(found) < maxGroup {
+			return nil
+		}
+		err := e.addFound(s, found)
+		found = found[:0]
+		return err
+	})
+	if err == nil {
+		err = e.addFound(s, found)
+	}
+	return slots, tail, err
+}
+
+func (e *Engine) addFound(s *seg, found []segments.Record) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return e.commit(&change{apply: func(g *group) {
+		for _, rec := range found {
+			if g.put(s, rec) {
+				e.stats.recoveredBlobs.Add(1)
+			}
+		}
+	}})
+}
+
+// dropAbove removes the blobs of a failed segment at or above slot n: nothing of them was ever durable.
+func (e *Engine) dropAbove(s *seg, n uint32) {
+	var hashes []blob.Hash
+	_, _ = s.Scan(n, func(rec segments.Record) error {
+		hashes = append(hashes, rec.Hash)
+		return nil
+	})
+	_ = e.commit(&change{sync: true, apply: func(g *group) {
+		for _, h := range hashes {
+			g.remove(h, func(ent index.Entry) bool { return ent.Segment == s.ID() && ent.Slot >= n })
+		}
+	}})
+}
+
+// sweepSlack is what a file may occupy beyond its records before it is worth a look, in bytes: file systems keep maps.
+const sweepSlack = 64 << 10
+
+// sweep gives back every block of a sealed segment that no indexed record covers: what a crash left between the commit
+// of a removal and its punch, torn records, the preallocated tail.
+func (e *Engine) sweep(s *seg) error {
+	have, err := s.Allocated()
+	if err != nil {
+		return err
+	}
+	if have > sealedCharge(e.rowOf(s))+sweepSlack {
+		if err := e.punchUncovered(s); err != nil {
+			return err
+		}
+		if have, err = s.Allocated(); err != nil {
+			return err
+		}
+	}
+	e.setCharge(s, max(have, sealedCharge(e.rowOf(s))))
+	return nil
+}
+
+// punchUncovered punches the gaps between the records that are live, or that died in this process: those are the
+// reclaimer's, and may be pinned.
+func (e *Engine) punchUncovered(s *seg) error {
+	hdr, err := s.Header()
+	if err != nil {
+		return err
+	}
+	var covered []segments.Location
+	_, err = s.Scan(0, func(rec segments.Record) error {
+		ent, err := e.ix.Get(rec.Hash)
+		if err == nil && ent.Location == rec.Location || s.Dead(rec.Slot) {
+			covered = append(covered, rec.Location)
+		}
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return e.indexError(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	at := hdr.PayloadAt()
+	end, err := s.Size()
+	if err != nil {
+		return err
+	}
+	for _, x := range append(join(covered), span{end, end}) {
+		if x.from > at {
+			if err := s.Punch(at, x.from-at); err != nil {
+				return err
+			}
+		}
+		at = max(at, x.to)
+	}
+	return nil
+}
+
+// setAside deals with a segment that cannot be recovered: one that is not ours, or damaged, is moved to quarantine with
+// its rows removed as they are met; one that cannot be read now is left for the next start.
+func (e *Engine) setAside(s *seg, why error) {
+	e.ioError("recover", why)
+	if errors.Is(why, segments.ErrNewerVersion) || !errors.Is(why, segments.ErrBadHeader) && !errors.Is(why, fs.ErrNotExist) {
+		e.log.Error("a segment cannot be read; its blobs are misses until it can", "path", s.Path(), "err", why)
+		return
+	}
+	e.segs.remove(s.ID())
+	_ = s.Close()
+	e.setCharge(s, 0)
+	if err := e.mnt.Quarantine(s.Path(), why.Error()); err != nil {
+		e.ioError("quarantine", err)
+	}
+	e.log.Error("a segment is damaged and was moved to quarantine; its blobs will be fetched again when asked for",
+		"path", s.Path(), "err", why)
+	_ = e.commit(&change{apply: func(g *group) {
+		delete(g.rows, s.ID())
+		g.batch.DeleteSegment(s.ID())
+	}})
+}
+
+// recovering says whether work of the last run is still under way.
+func (e *Engine) recovering() bool {
+	select {
+	case <-e.recovered:
+		return false
+	default:
+		return true
+	}
+}
+
+// recoveringSeg says whether this segment is part of it.
+func (e *Engine) recoveringSeg(s *seg) bool {
+	e.leftMu.Lock()
+	defer e.leftMu.Unlock()
+	_, ok := e.left[s.ID()]
+	return ok
+}
+
+// WaitRecovered waits until what the last run left over is done.
+func (e *Engine) WaitRecovered(ctx context.Context) error {
+	select {
+	case <-e.recovered:
+		return nil
+	case <-e.stopping:
+		return errClosed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// seg is a segment with what the engine keeps about it.
+type seg struct {
+	*segments.Segment
+
+	charged atomic.Int64  // bytes of the mount's space that it accounts for
+	trust   atomic.Uint32 // only slots below it may be served: MaxUint32 but after a failed sync
+	syncs   groupSync
+
+	// row is what the index says, or will say with the next commit. It is written by the committer alone and read by
+	// others under rows.mu.
+	row index.SegmentRow
+
+	written bool // created by this process: its writer's state is known
+
+	mu      sync.Mutex
+	dead    []segments.Location // removed and unpinned: the reclaimer's input
+	stray   int64               // bytes in dead
+	sealing bool                // sealed in memory; the flusher has yet to give its tail back
+	gone    bool                // unlinked, or about to be
+}
+
+func newSeg(s *segments.Segment, row index.SegmentRow) *seg {
+	g := &seg{Segment: s, row: row}
+	g.trust.Store(math.MaxUint32)
+	return g
+}
+
+// segTable finds segments by id.
+type segTable struct {
+	mu sync.RWMutex
+	m  map[segments.ID]*seg
+}
+
+func (t *segTable) get(id segments.ID) *seg {
+	t.mu.RLock()
+	s := t.m[id]
+	t.mu.RUnlock()
+	return s
+}
+
+func (t *segTable) add(s *seg) {
+	t.mu.Lock()
+	t.m[s.ID()] = s
+	t.mu.Unlock()
+}
+
+func (t *segTable) remove(id segments.ID) {
+	t.mu.Lock()
+	delete(t.m, id)
+	t.mu.Unlock()
+}
+
+// all is a copy of the table's segments, in no order.
+func (t *segTable) all() []*seg {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make([]*seg, 0, len(t.m))
+	for _, s := range t.m {
+		out = append(out, s)
+	}
+	return out
+}
+
+// groupSync lets many writers share one sync: each waits for one that began after it had written.
+type groupSync struct {
+	syncing sync.Mutex // held during a sync
+	mu      sync.Mutex
+	next    *syncRound // the one that has not begun
+}
+
+type syncRound struct {
+	done chan struct{}
+	err  error
+}
+
+// run returns the result of a call of sync that began after run was called.
+func (g *groupSync) run(sync func() error) error {
+	g.mu.Lock()
+	r := g.next
+	lead := r == nil
+	if lead {
+		r = &syncRound{done: make(chan struct{})}
+		g.next = r
+	}
+	g.mu.Unlock()
+	if !lead {
+		<-r.done
+		return r.err
+	}
+	g.syncing.Lock()
+	g.mu.Lock()
+	g.next = nil
+	g.mu.Unlock()
+	r.err = sync()
+	g.syncing.Unlock()
+	close(r.done)
+	return r.err
+}

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// indexReserve is kept free for what the index may write before it is measured again: a memtable with its log, a flush,
+// and the output of a compaction before its inputs are removed.
+const indexReserve = 24 << 20
+
+// reserveWait bounds how long a Put waits for room before it gives up and the blob passes through.
+const reserveWait = 2 * time.Second
+
+// activeCharge is what an active segment accounts for: all of its payload and its whole table.
+func activeCharge(capacity int64) int64 {
+	return segments.TableBytes(uint32(capacity/segments.BlockSize)) + capacity
+}
+
+// sealedCharge is what a segment accounts for once its tail was given back and its dead were punched.
+func sealedCharge(row index.SegmentRow) int64 {
+	return segments.TableBytes(row.Slots) + row.LiveBytes
+}
+
+// charge changes what a segment accounts for.
+func (e *Engine) charge(s *seg, by int64) {
+	s.charged.Add(by)
+	e.charged.Add(by)
+}
+
+func (e *Engine) setCharge(s *seg, to int64) {
+	e.charged.Add(to - s.charged.Swap(to))
+}
+
+// used is what the mount accounts for now, in bytes: segments, index, and the index's reserve.
+func (e *Engine) used() int64 {
+	return e.charged.Load() + e.indexBytes.Load() + indexReserve
+}
+
+// measure reads anew what others can change: the size of the index, and the room on the file system.
+func (e *Engine) measure() {
+	e.indexBytes.Store(e.ix.Stats().DiskBytes)
+	u, err := e.o.FS.Usage(e.o.Dir)
+	if err != nil {
+		e.ioError("usage", err)
+		return
+	}
+	e.fsFree.Store(u.Free)
+	floor := e.o.MinFree
+	if floor == 0 {
+		floor = max(u.Total/100, defaultMinFree)
+	}
+	limit := e.charged.Load() + e.indexBytes.Load() + u.Free - floor
+	if e.o.MaxSize > 0 {
+		limit = min(limit, e.o.MaxSize)
+	}
+	e.limit.Store(limit)
+}
+
+// headroom is what eviction keeps free, so that segments can be created without waiting for it.
+func (e *Engine) headroom() int64 {
+	return activeCharge(e.o.SegmentSize)
+}
+
+// excess is how many bytes eviction still has to find. What is on its way to be given back counts as found.
+func (e *Engine) excess() int64 {
+	missing := int64(max(0, e.o.ActiveSegments-e.act.count()))
+	want := e.headroom() * max(1, missing)
+	return e.used() - e.pending.Load() + want - e.limit.Load()
+}
+
+// reserve claims a slot and room for n bytes in an active segment, waiting shortly for one to be created.
+func (e *Engine) reserve(ctx context.Context, n uint32) (*seg, segments.Location, error) {
+	var timeout <-chan time.Time
+	for {
+		ready := e.act.changed()
+		if s, loc, ok := e.act.reserve(e, n); ok {
+			return s, loc, nil
+		}
+		poke(e.rollNow)
+		if err := e.act.refusal(); err != nil {
+			e.stats.rejected.Add(1)
+			return nil, segments.Location{}, err
+		}
+		if timeout == nil {
+			t := time.NewTimer(reserveWait)
+			defer t.Stop()
+			timeout = t.C
+		}
+		select {
+		case <-ready:
+		case <-timeout:
+			e.stats.rejected.Add(1)
+			return nil, segments.Location{}, blob.ErrFull
+		case <-ctx.Done():
+			return nil, segments.Location{}, context.Cause(ctx)
+		case <-e.stopping:
+			return nil, segments.Location{}, errClosed
+		}
+	}
+}
