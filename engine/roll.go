@@ -77,20 +77,17 @@ func (a *active) drop(s *seg) bool {
 	return false
 }
 
-// reserve asks the active segments in turn; those that are full are sealed.
+// reserve asks the active segments in turn. One that has no room for this blob is sealed: its tail is given back, so
+// nothing is wasted, and nobody has to remember what would still fit.
 func (a *active) reserve(e *Engine, n uint32) (*seg, segments.Location, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.turn++
-	for i := 0; i < len(a.segs); {
-		k := (a.turn + i) % len(a.segs)
+	for len(a.segs) > 0 {
+		k := a.turn % len(a.segs)
 		s := a.segs[k]
 		if loc, ok := s.Reserve(n); ok {
 			return s, loc, true
-		}
-		if n < blob.MaxSize && !s.Full(0) && len(a.segs) > 1 {
-			i++
-			continue
 		}
 		a.segs = append(a.segs[:k:k], a.segs[k+1:]...)
 		e.sealInMemory(s)
