@@ -3,6 +3,7 @@
 package diskfs
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -33,7 +34,7 @@ func (f *osFile) do(op string, call func(fd int) error) error {
 	err := f.raw.Control(func(fd uintptr) {
 		for {
 			callErr = call(int(fd))
-			if callErr != unix.EINTR {
+			if !errors.Is(callErr, unix.EINTR) {
 				return
 			}
 		}
@@ -47,14 +48,19 @@ func (f *osFile) do(op string, call func(fd int) error) error {
 	return nil
 }
 
+// ReadAt loops until p is full, as io.ReaderAt says.
 func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
 
+// WriteAt loops until all of p is written.
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) { return f.f.WriteAt(p, off) }
 
+// Close waits for no call: one that is running keeps the descriptor until it returns.
 func (f *osFile) Close() error { return f.f.Close() }
 
+// Truncate is ftruncate.
 func (f *osFile) Truncate(size int64) error { return f.f.Truncate(size) }
 
+// Size is st_size.
 func (f *osFile) Size() (int64, error) {
 	st, err := f.stat()
 	return st.Size, err

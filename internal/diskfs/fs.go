@@ -43,7 +43,8 @@ type File interface {
 	Sync() error
 	// Size is the file's length in bytes.
 	Size() (int64, error)
-	// Allocated is the number of bytes that the file occupies on the device.
+	// Allocated is the number of bytes that the file occupies on the device. A file in many pieces also counts the
+	// blocks in which the file system keeps the list of them.
 	Allocated() (int64, error)
 	// Truncate changes the length.
 	Truncate(size int64) error
@@ -54,6 +55,8 @@ type File interface {
 	Punch(off, n int64) error
 	// SeekData is the first offset at or after off that holds data, and SeekHole the first that does not (the end of
 	// the file counts as a hole). SeekData with no data left, and either of them from the end or beyond, is io.EOF.
+	// What was written is never a hole, but a reserved block that was only read may be data: the kernel counts a block
+	// as data while a page of it is cached.
 	SeekData(off int64) (int64, error)
 	SeekHole(off int64) (int64, error)
 	// Map maps the first n bytes of the file, shared and read-only. errors.ErrUnsupported where there is no mapping

@@ -34,6 +34,7 @@ func (f *osFile) Map(n int64) (Mapping, error) {
 // Bytes caps the slice, so that nobody reaches beyond the range by appending or reslicing.
 func (m *osMapping) Bytes(off, n int64) []byte { return m.data[off : off+n : off+n] }
 
+// Unmap is munmap.
 func (m *osMapping) Unmap() error {
 	if err := unix.Munmap(m.data); err != nil {
 		return &fs.PathError{Op: "munmap", Path: m.name, Err: err}

@@ -11,6 +11,7 @@ import (
 // namesAtOnce is how many names EachName holds.
 const namesAtOnce = 1024
 
+// EachName holds namesAtOnce names at a time.
 func (osFS) EachName(dir string, fn func(name string) error) error {
 	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {

@@ -22,10 +22,12 @@ const (
 	dirMode  = 0o755
 )
 
+// Create is O_CREAT|O_EXCL.
 func (osFS) Create(name string) (File, error) {
 	return openFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 }
 
+// Open also opens folders and special files; what is done with them then fails.
 func (osFS) Open(name string, write bool) (File, error) {
 	if write {
 		return openFile(name, os.O_RDWR)
@@ -43,12 +45,16 @@ func openFile(name string, flags int) (File, error) {
 	return newOSFile(f)
 }
 
+// Remove is unlink, or rmdir.
 func (osFS) Remove(name string) error { return os.Remove(name) }
 
+// Rename refuses a folder as the new name.
 func (osFS) Rename(oldname, newname string) error { return os.Rename(oldname, newname) }
 
+// Mkdir leaves the permissions to the umask.
 func (osFS) Mkdir(name string) error { return os.Mkdir(name, dirMode) }
 
+// List reads the whole folder; see EachName for one that may be large.
 func (osFS) List(dir string) ([]string, error) {
 	d, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
 	if err != nil {
@@ -63,4 +69,5 @@ func (osFS) List(dir string) ([]string, error) {
 	return names, nil
 }
 
+// Stat is lstat.
 func (osFS) Stat(name string) (fs.FileInfo, error) { return os.Lstat(name) }

@@ -154,7 +154,7 @@ func (c *content) writeAt(p []byte, off, room int64) (int, error) {
 			room--
 		}
 		part := own[done:min(len(own), done+BlockSize-within)]
-		fresh := (*page)(nil)
+		var fresh *page
 		if len(part) == BlockSize {
 			fresh = (*page)(part)
 		} else {

@@ -364,9 +364,20 @@ type fileInfo struct {
 	mtime time.Time
 }
 
-func (i fileInfo) Name() string       { return i.name }
-func (i fileInfo) Size() int64        { return i.size }
-func (i fileInfo) Mode() fs.FileMode  { return i.mode }
+// Name is the last part of the path.
+func (i fileInfo) Name() string { return i.name }
+
+// Size is the length that callers see.
+func (i fileInfo) Size() int64 { return i.size }
+
+// Mode is the same for all files, and for all folders.
+func (i fileInfo) Mode() fs.FileMode { return i.mode }
+
+// ModTime is the time of the last write-side call.
 func (i fileInfo) ModTime() time.Time { return i.mtime }
-func (i fileInfo) IsDir() bool        { return i.mode.IsDir() }
-func (i fileInfo) Sys() any           { return nil }
+
+// IsDir tells a folder.
+func (i fileInfo) IsDir() bool { return i.mode.IsDir() }
+
+// Sys is nil: there is no system.
+func (i fileInfo) Sys() any { return nil }

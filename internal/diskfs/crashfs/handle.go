@@ -72,6 +72,7 @@ func (h *handle) edit(op Op, change func(c *content) error) error {
 
 func (h *handle) room() int64 { return max(h.fs.capacity-h.fs.used, 0) }
 
+// ReadAt fails from the first bad block on.
 func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 	err = h.view("read", func(c *content) error {
 		if off < 0 {
@@ -102,6 +103,7 @@ func (h *handle) named(op string, err error) error {
 	return err
 }
 
+// WriteAt writes what there is room for.
 func (h *handle) WriteAt(p []byte, off int64) (n int, err error) {
 	err = h.edit(Op{Kind: OpWrite, Off: off, Len: int64(len(p))}, func(c *content) error {
 		n, err = c.writeAt(p, off, h.room())
@@ -110,6 +112,7 @@ func (h *handle) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// Sync makes the file durable, or, when the hook fails it, forgets that it was not.
 func (h *handle) Sync() error {
 	err := h.edit(Op{Kind: OpSync}, func(c *content) error {
 		c.sync()
@@ -123,6 +126,7 @@ func (h *handle) Sync() error {
 	return err
 }
 
+// Truncate changes the length.
 func (h *handle) Truncate(size int64) error {
 	return h.edit(Op{Kind: OpTruncate, Len: size}, func(c *content) error {
 		c.truncate(size)
@@ -130,6 +134,7 @@ func (h *handle) Truncate(size int64) error {
 	})
 }
 
+// Preallocate reserves all of the range or none of it.
 func (h *handle) Preallocate(off, n int64) error {
 	return h.edit(Op{Kind: OpPreallocate, Off: off, Len: n}, func(c *content) error {
 		if n == 0 {
@@ -143,6 +148,7 @@ func (h *handle) Preallocate(off, n int64) error {
 	})
 }
 
+// Punch gives blocks back.
 func (h *handle) Punch(off, n int64) error {
 	return h.edit(Op{Kind: OpPunch, Off: off, Len: n}, func(c *content) error {
 		if n == 0 {
@@ -153,34 +159,41 @@ func (h *handle) Punch(off, n int64) error {
 	})
 }
 
+// Size is the length that callers see.
 func (h *handle) Size() (n int64, err error) {
 	err = h.view("size", func(c *content) error { n = c.size; return nil })
 	return n, h.named("size", err)
 }
 
+// Allocated counts reserved blocks, whether or not they hold anything.
 func (h *handle) Allocated() (n int64, err error) {
 	err = h.view("allocated", func(c *content) error { n = c.alloc * BlockSize; return nil })
 	return n, h.named("allocated", err)
 }
 
+// SeekData skips blocks that hold nothing.
 func (h *handle) SeekData(off int64) (at int64, err error) {
 	err = h.view("seek data", func(c *content) error { at, err = c.seekData(off); return err })
 	return at, h.named("seek data", err)
 }
 
+// SeekHole finds a block that holds nothing, or the end.
 func (h *handle) SeekHole(off int64) (at int64, err error) {
 	err = h.view("seek hole", func(c *content) error { at, err = c.seekHole(off); return err })
 	return at, h.named("seek hole", err)
 }
 
+// Map is refused: the file is not the kernel's.
 func (h *handle) Map(int64) (diskfs.Mapping, error) {
 	return nil, pathError("map", h.name, errors.ErrUnsupported)
 }
 
+// Cached is refused: there is no page cache.
 func (h *handle) Cached(int64, int64) (bool, error) {
 	return false, pathError("cached", h.name, errors.ErrUnsupported)
 }
 
+// Close frees the blocks of a file without a name.
 func (h *handle) Close() error {
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()

@@ -60,19 +60,19 @@ func (m *twins) name() string {
 }
 
 // same compares two errors by their kind.
-func (m *twins) same(what string, real, model error) {
+func (m *twins) same(what string, machine, model error) {
 	m.log = append(m.log, what)
 	for _, kind := range []error{
 		nil, io.EOF, fs.ErrExist, fs.ErrNotExist, fs.ErrClosed, syscall.ENOTDIR, syscall.ENOTEMPTY, syscall.EINVAL,
 		syscall.EISDIR,
 	} {
-		if errors.Is(real, kind) != errors.Is(model, kind) {
-			m.t.Errorf("%s: the machine says %v, crashfs says %v", what, real, model)
+		if errors.Is(machine, kind) != errors.Is(model, kind) {
+			m.t.Errorf("%s: the machine says %v, crashfs says %v", what, machine, model)
 			return
 		}
 	}
-	if (real == nil) != (model == nil) {
-		m.t.Errorf("%s: the machine says %v, crashfs says %v", what, real, model)
+	if (machine == nil) != (model == nil) {
+		m.t.Errorf("%s: the machine says %v, crashfs says %v", what, machine, model)
 	}
 }
 

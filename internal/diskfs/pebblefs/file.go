@@ -23,6 +23,7 @@ type file struct {
 
 func newFile(f diskfs.File, name string) *file { return &file{File: f, name: name} }
 
+// Read goes on where the last Read ended.
 func (f *file) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -35,6 +36,7 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Write goes on where the last Write ended.
 func (f *file) Write(p []byte) (int, error) {
 	n, err := f.WriteAt(p, f.write)
 	f.write += int64(n)
@@ -48,12 +50,16 @@ func (f *file) Preallocate(int64, int64) error { return nil }
 // SyncTo asks for write-back to begin early, which promises nothing; the Sync that follows it does all the work.
 func (f *file) SyncTo(int64) (bool, error) { return false, nil }
 
+// SyncData is Sync, which leaves out no data.
 func (f *file) SyncData() error { return f.Sync() }
 
+// Prefetch does nothing.
 func (f *file) Prefetch(int64, int64) error { return nil }
 
+// Fd keeps Pebble from going around diskfs.
 func (f *file) Fd() uintptr { return vfs.InvalidFd }
 
+// Stat knows the length of an open file, which may have no name any more.
 func (f *file) Stat() (vfs.FileInfo, error) {
 	size, err := f.Size()
 	if err != nil {
@@ -69,28 +75,40 @@ type folder struct {
 	info fs.FileInfo // of when it was opened
 }
 
+// Sync makes the names in the folder durable.
 func (d *folder) Sync() error { return d.base.SyncDir(d.name) }
 
+// SyncData is Sync.
 func (d *folder) SyncData() error { return d.Sync() }
 
+// SyncTo does nothing.
 func (d *folder) SyncTo(int64) (bool, error) { return false, nil }
 
+// Close has nothing to close.
 func (d *folder) Close() error { return nil }
 
+// Stat is as of when the folder was opened.
 func (d *folder) Stat() (vfs.FileInfo, error) { return fileInfo{d.info}, nil }
 
+// Preallocate does nothing.
 func (d *folder) Preallocate(int64, int64) error { return nil }
 
+// Prefetch does nothing.
 func (d *folder) Prefetch(int64, int64) error { return nil }
 
+// Fd is none.
 func (d *folder) Fd() uintptr { return vfs.InvalidFd }
 
+// Read is refused.
 func (d *folder) Read([]byte) (int, error) { return 0, d.isDir("read") }
 
+// ReadAt is refused.
 func (d *folder) ReadAt([]byte, int64) (int, error) { return 0, d.isDir("read") }
 
+// Write is refused.
 func (d *folder) Write([]byte) (int, error) { return 0, d.isDir("write") }
 
+// WriteAt is refused.
 func (d *folder) WriteAt([]byte, int64) (int, error) { return 0, d.isDir("write") }
 
 func (d *folder) isDir(op string) error {
@@ -102,6 +120,7 @@ type fileInfo struct {
 	fs.FileInfo
 }
 
+// DeviceID is the zero device.
 func (fileInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }
 
 // openInfo describes an open file by what diskfs tells of one: its length. It has no time.
@@ -110,12 +129,23 @@ type openInfo struct {
 	size int64
 }
 
-func (i openInfo) Name() string       { return i.name }
-func (i openInfo) Size() int64        { return i.size }
-func (i openInfo) Mode() fs.FileMode  { return 0o644 }
+// Name is that by which the file was opened.
+func (i openInfo) Name() string { return i.name }
+
+// Size is the length.
+func (i openInfo) Size() int64 { return i.size }
+
+// Mode is that of any file.
+func (i openInfo) Mode() fs.FileMode { return 0o644 }
+
+// ModTime is not known.
 func (i openInfo) ModTime() time.Time { return time.Time{} }
-func (i openInfo) IsDir() bool        { return false }
-func (i openInfo) Sys() any           { return nil }
+
+// IsDir is false.
+func (i openInfo) IsDir() bool { return false }
+
+// Sys is nil.
+func (i openInfo) Sys() any { return nil }
 
 var (
 	_ vfs.FS   = (*pebbleFS)(nil)

@@ -42,6 +42,7 @@ func (p *pebbleFS) Link(oldname, newname string) error {
 	return &os.LinkError{Op: "link", Old: oldname, New: newname, Err: errors.ErrUnsupported}
 }
 
+// Open opens a file for reading.
 func (p *pebbleFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	return p.open(name, false, opts)
 }
@@ -58,6 +59,7 @@ func (p *pebbleFS) open(name string, write bool, opts []vfs.OpenOption) (vfs.Fil
 	return file, nil
 }
 
+// OpenReadWrite keeps what the file holds.
 func (p *pebbleFS) OpenReadWrite(name string, _ vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
 	f, err := p.base.Create(name)
 	if errors.Is(err, fs.ErrExist) {
@@ -73,6 +75,7 @@ func (p *pebbleFS) OpenReadWrite(name string, _ vfs.DiskWriteCategory, opts ...v
 	return file, nil
 }
 
+// OpenDir opens nothing: a folder is synced by its name.
 func (p *pebbleFS) OpenDir(name string) (vfs.File, error) {
 	info, err := p.base.Stat(name)
 	if err != nil {
@@ -84,6 +87,7 @@ func (p *pebbleFS) OpenDir(name string) (vfs.File, error) {
 	return &folder{base: p.base, name: name, info: info}, nil
 }
 
+// Remove takes a name away.
 func (p *pebbleFS) Remove(name string) error { return p.base.Remove(name) }
 
 // RemoveAll removes what it can and returns the first error. What is missing is no error.
@@ -111,6 +115,7 @@ func (p *pebbleFS) RemoveAll(name string) error {
 	return first
 }
 
+// Rename replaces newname atomically.
 func (p *pebbleFS) Rename(oldname, newname string) error { return p.base.Rename(oldname, newname) }
 
 // ReuseForWrite keeps the old bytes: Pebble recycles its log files, and tells old records from new by their numbers.
@@ -121,6 +126,7 @@ func (p *pebbleFS) ReuseForWrite(oldname, newname string, _ vfs.DiskWriteCategor
 	return p.open(newname, true, nil)
 }
 
+// MkdirAll makes missing parents too, with the permissions of diskfs. Syncing their folders is the caller's.
 func (p *pebbleFS) MkdirAll(dir string, perm os.FileMode) error {
 	info, err := p.base.Stat(dir)
 	if err == nil {
@@ -143,10 +149,13 @@ func (p *pebbleFS) MkdirAll(dir string, perm os.FileMode) error {
 	return nil
 }
 
+// Lock writes no owner into the file: whoever owns the mount has said so above.
 func (p *pebbleFS) Lock(name string) (io.Closer, error) { return p.base.Lock(name, "") }
 
+// List gives the names sorted.
 func (p *pebbleFS) List(dir string) ([]string, error) { return p.base.List(dir) }
 
+// Stat does not follow a final symbolic link.
 func (p *pebbleFS) Stat(name string) (vfs.FileInfo, error) {
 	info, err := p.base.Stat(name)
 	if err != nil {
@@ -155,6 +164,7 @@ func (p *pebbleFS) Stat(name string) (vfs.FileInfo, error) {
 	return fileInfo{info}, nil
 }
 
+// GetDiskUsage is Usage.
 func (p *pebbleFS) GetDiskUsage(path string) (vfs.DiskUsage, error) {
 	u, err := p.base.Usage(path)
 	if err != nil {
@@ -163,10 +173,14 @@ func (p *pebbleFS) GetDiskUsage(path string) (vfs.DiskUsage, error) {
 	return vfs.DiskUsage{AvailBytes: uint64(u.Free), TotalBytes: uint64(u.Total), UsedBytes: uint64(u.Used)}, nil
 }
 
+// PathBase is filepath.Base.
 func (p *pebbleFS) PathBase(path string) string { return filepath.Base(path) }
 
+// PathJoin is filepath.Join.
 func (p *pebbleFS) PathJoin(elem ...string) string { return filepath.Join(elem...) }
 
+// PathDir is filepath.Dir.
 func (p *pebbleFS) PathDir(path string) string { return filepath.Dir(path) }
 
+// Unwrap is nil: there is no other vfs.FS below.
 func (p *pebbleFS) Unwrap() vfs.FS { return nil }

@@ -134,8 +134,11 @@ func TestReuseForWriteKeepsOldBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(f, "ab")
-	io.WriteString(f, "c")
+	for _, text := range []string{"ab", "c"} {
+		if _, err := io.WriteString(f, text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	info, err := f.Stat()
 	if err != nil || info.Size() != 10 || info.Name() != "new" {
 		t.Errorf("Stat: %v, %v", info, err)
