@@ -159,7 +159,9 @@ func TestCollectRefusesBadBodies(t *testing.T) {
 // An origin that never stops is read no further than one byte beyond what it announced.
 func TestCollectStopsReading(t *testing.T) {
 	src := &endless{}
-	collect(t, []byte("x"), 500_000, src)
+	if _, err := collect(t, []byte("x"), 500_000, src); err == nil {
+		t.Error("an endless body is taken")
+	}
 	if src.given != 500_001 {
 		t.Errorf("%d bytes were read for an announced 500000", src.given)
 	}

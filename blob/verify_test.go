@@ -15,7 +15,7 @@ func random(seed uint64, n int) []byte {
 	var key [32]byte
 	key[0], key[1], key[2] = byte(seed), byte(seed>>8), 1
 	out := make([]byte, n)
-	rand.NewChaCha8(key).Read(out)
+	_, _ = rand.NewChaCha8(key).Read(out) // never fails
 	return out
 }
 
@@ -65,7 +65,9 @@ func TestHasherAgreesWithVerify(t *testing.T) {
 			n := 1 + r.IntN(20_000)
 			if r.IntN(2) == 0 {
 				piece := make([]byte, min(n, src.Len()))
-				src.Read(piece)
+				if _, err := io.ReadFull(src, piece); err != nil {
+					t.Fatal(err)
+				}
 				if got, err := h.Write(piece); got != len(piece) || err != nil {
 					t.Fatalf("seed %d: Write gives %d, %v", seed, got, err)
 				}
@@ -107,7 +109,9 @@ func TestHasherWithoutRoom(t *testing.T) {
 	if _, err := h.Verified(blob.Sum(nil)); !errors.Is(err, blob.ErrEmpty) {
 		t.Errorf("nothing verified: %v, want ErrEmpty", err)
 	}
-	h.Write([]byte("1234"))
+	if _, err := h.Write([]byte("1234")); err != nil {
+		t.Fatal(err)
+	}
 	if n, err := h.ReadOnce(bytes.NewReader([]byte("5")), 9); n != 0 || !errors.Is(err, blob.ErrTooBig) {
 		t.Errorf("ReadOnce without room: %d, %v", n, err)
 	}
@@ -116,7 +120,9 @@ func TestHasherWithoutRoom(t *testing.T) {
 	}
 
 	big := blob.NewHasher(make([]byte, 0, blob.MaxSize+1))
-	big.Write(make([]byte, blob.MaxSize))
+	if _, err := big.Write(make([]byte, blob.MaxSize)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := big.Write([]byte{1}); !errors.Is(err, blob.ErrTooBig) {
 		t.Errorf("more than the largest blob: %v, want ErrTooBig", err)
 	}
