@@ -161,7 +161,7 @@ func TestProblems(t *testing.T) {
 	f(s+"drain_timeout: 20", "")
 	f(s+"log: {level: verbose}", `f.yaml:2:14: log.level: "verbose" is not known; want debug or info or warn or error`)
 	f(s+"log: {level: warning}", `f.yaml:2:14: log.level: "warning" is not known; want debug or info or warn or error`)
-	f(s+"lists: {blocklist: {url: ftp://x, interval: 0s}}", `f.yaml:2:26: lists.blocklist.url: "ftp://x" is not an address such as https://example.com/`+"\n"+
+	f(s+"lists: {blocklist: {url: ftp://x, interval: 0s}}", `f.yaml:2:26: lists.blocklist.url: this is not an address such as https://example.com/`+"\n"+
 		"f.yaml:2:45: lists.blocklist.interval: 0s is too short; want at least 1s")
 	f("servers:\n\thttp:", "f.yaml:2:1: not YAML: a tab indents this line; indent with blanks")
 }

@@ -1,6 +1,7 @@
 package yamlnode
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -187,7 +188,8 @@ func (m *Map) URL(key string, to *string) bool {
 		text := n.asText()
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", fmt.Errorf("%s is not an address such as https://example.com/", quote(n.written))
+			// Not echoed: addresses carry passwords.
+			return "", errors.New("this is not an address such as https://example.com/")
 		}
 		return text, nil
 	})
@@ -221,6 +223,19 @@ func (m *Map) Texts(key string, to *[]string) bool {
 	}
 	*to = out
 	return true
+}
+
+// Items reads n as a list. A node that is none is a problem.
+func (n *Node) Items(r *Report) []*Node {
+	if n.kind != sequence && n.kind != null {
+		r.Errorf(n, "want a list, not %s", n.describe())
+		return nil
+	}
+	var items []*Node
+	for _, e := range n.entries {
+		items = append(items, e.val)
+	}
+	return items
 }
 
 // maxSecret is the largest secret in a file, in bytes.
