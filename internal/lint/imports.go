@@ -67,9 +67,14 @@ func (r *row) forbidsStandard(imp string) string {
 	switch imp {
 	case "log", "expvar", "io/ioutil", "math/rand":
 		return "use log/slog, the package metrics, io and os, or math/rand/v2"
-	case "net", "net/http", "net/http/httptest", "net/http/pprof", "net/rpc", "net/smtp", "crypto/tls", "database/sql":
+	case "net":
+		// From the stores up everybody meets errors and addresses of the network.
+		if !r.net && r.floor < 4 {
+			return "this floor knows nothing of sockets"
+		}
+	case "net/http", "net/http/httptest", "net/http/pprof", "net/rpc", "net/smtp", "crypto/tls", "database/sql":
 		if !r.net {
-			return "this floor knows nothing of sockets, HTTP or databases"
+			return "this package knows nothing of HTTP or databases"
 		}
 	}
 	return ""
