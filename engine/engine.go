@@ -48,10 +48,12 @@ type Engine struct {
 	deadSegs  map[segments.ID]*seg // the reclaimer's input
 	condemned chan condemnation
 
-	lost      []index.SegmentRow // rows whose file is missing
-	leftMu    sync.Mutex
-	left      map[segments.ID]struct{} // segments that recovery has yet to finish
-	recovered chan struct{}
+	lost       []index.SegmentRow // rows whose file is missing
+	leftMu     sync.Mutex
+	left       map[segments.ID]struct{} // segments that recovery has yet to finish
+	recovered  chan struct{}
+	rebuilding bool   // the index was empty under segments that are not
+	proof      []byte // of recovery alone: what payloads are read into
 
 	flushNow, rollNow, evictNow, reclaimNow chan struct{}
 
@@ -147,7 +149,7 @@ func (e *Engine) openIndex() (*index.Index, error) {
 
 // load reads what the index says of the segments and notes that the mount is in use.
 func (e *Engine) load() (left []leftover, since uint64, err error) {
-	meta, _, err := e.ix.Meta()
+	meta, known, err := e.ix.Meta()
 	if err != nil {
 		return nil, 0, err
 	}
@@ -161,6 +163,7 @@ func (e *Engine) load() (left []leftover, since uint64, err error) {
 		e.left[l.seg.ID()] = struct{}{}
 	}
 	e.marked = meta.NextSeq
+	e.rebuilding = !known // every session begins with a durable Meta
 	b := e.ix.NewBatch()
 	b.SetMeta(index.Meta{NextSeq: meta.NextSeq}) // not clean any more
 	if err := b.Commit(true); err != nil {

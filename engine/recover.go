@@ -161,16 +161,33 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 		if !known || row.Slot < l.from {
 			continue
 		}
-		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead {
-			if ok, err := l.seg.HasData(rec.Location); err != nil || ok {
-				continue
-			}
+		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead && e.whole(l.seg, rec) {
+			continue
 		}
 		doubtful = append(doubtful, row)
 	}
 	if len(doubtful) > 0 {
 		e.dropRows(doubtful)
 	}
+}
+
+// whole says whether a record's payload is what its slot says. In a rebuild from segments alone that is left to the
+// first read of each record: a rebuild reads tables, not payloads.
+func (e *Engine) whole(s *seg, rec segments.Record) bool {
+	ok, err := s.HasData(rec.Location)
+	if err != nil || !ok || e.rebuilding {
+		return ok && err == nil
+	}
+	if e.proof == nil {
+		e.proof = make([]byte, 256<<10)
+	}
+	if err := s.Verify(rec.Location, e.proof); err != nil {
+		if !errors.Is(err, blob.ErrCorrupt) {
+			e.ioError("read", err)
+		}
+		return false
+	}
+	return true
 }
 
 // dropRows removes the blobs that order rows belong to whose slots cannot be read.
@@ -253,7 +270,8 @@ func (e *Engine) recoverSegment(l leftover) error {
 	return e.sweep(s)
 }
 
-// readd adds the records above the watermark that the index lacks, and tells where the segment ends.
+// readd adds the records above the watermark that the index lacks, marks those dead that do not count, and tells where
+// the segment ends.
 func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (slots uint32, tail int64, err error) {
 	s := l.seg
 	tombs, err := e.ix.Tombstones(s.ID())
@@ -265,11 +283,11 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 	_, err = s.Scan(0, func(rec segments.Record) error {
 		slots = max(slots, rec.Slot+1)
 		tail = max(tail, rec.Offset+segments.Blocks(rec.Length))
-		if _, buried := tombs[rec.Slot]; buried || rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
+		if rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
 			return nil
 		}
-		if ok, err := s.HasData(rec.Location); err != nil || !ok {
-			return err
+		if _, buried := tombs[rec.Slot]; buried || !e.whole(s, rec) {
+			return s.MarkDead(rec.Slot)
 		}
 		if found = append(found, rec); len(found) < maxGroup {
 			return nil
@@ -288,13 +306,27 @@ func (e *Engine) addFound(s *seg, found []segments.Record) error {
 	if len(found) == 0 {
 		return nil
 	}
-	return e.commit(&change{apply: func(g *group) {
+	var lost []segments.Record // to a record of the same blob
+	err := e.commit(&change{apply: func(g *group) {
 		for _, rec := range found {
-			if g.put(s, rec) {
+			switch ent, ok := g.get(rec.Hash); {
+			case !ok:
+				g.put(s, rec)
 				e.stats.recoveredBlobs.Add(1)
+			case ent.Location != rec.Location:
+				lost = append(lost, rec)
 			}
 		}
 	}})
+	if err != nil {
+		return err
+	}
+	for _, rec := range lost {
+		if err := s.MarkDead(rec.Slot); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dropAbove removes the blobs of a failed segment at or above slot n: nothing of them was ever durable.
@@ -311,9 +343,6 @@ func (e *Engine) dropAbove(s *seg, n uint32) {
 	}})
 }
 
-// sweepSlack is what a file may occupy beyond its records before it is worth a look, in bytes: file systems keep maps.
-const sweepSlack = 64 << 10
-
 // sweep gives back every block of a sealed segment that no indexed record covers: what a crash left between the commit
 // of a removal and its punch, torn records, the preallocated tail.
 func (e *Engine) sweep(s *seg) error {
@@ -321,7 +350,7 @@ func (e *Engine) sweep(s *seg) error {
 	if err != nil {
 		return err
 	}
-	if have > sealedCharge(e.rowOf(s))+sweepSlack {
+	if have > sealedCharge(e.rowOf(s)) { // or the file system counts its own maps: then the look costs a table
 		if err := e.punchUncovered(s); err != nil {
 			return err
 		}
@@ -341,18 +370,26 @@ func (e *Engine) punchUncovered(s *seg) error {
 		return err
 	}
 	var covered []segments.Location
+	var strays []uint32 // valid slots that the index does not know: their dead mark was lost
 	_, err = s.Scan(0, func(rec segments.Record) error {
 		ent, err := e.ix.Get(rec.Hash)
-		if err == nil && ent.Location == rec.Location || s.Dead(rec.Slot) {
-			covered = append(covered, rec.Location)
-		}
-		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+		switch {
+		case err != nil && !errors.Is(err, blob.ErrNotFound):
 			return e.indexError(err)
+		case err == nil && ent.Location == rec.Location || s.Dead(rec.Slot):
+			covered = append(covered, rec.Location)
+		case !rec.Dead:
+			strays = append(strays, rec.Slot)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	for _, slot := range strays {
+		if err := s.MarkDead(slot); err != nil {
+			return err
+		}
 	}
 	at := hdr.PayloadAt()
 	end, err := s.Size()
