@@ -1,0 +1,195 @@
+package guardfs
+
+import (
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// ParkFrame is the function in whose frame parked goroutines sleep, as it is written in stack traces.
+const ParkFrame = "github.com/OdyseeTeam/prism/index/guardfs.Park"
+
+// Park puts the calling goroutine to sleep until the process ends.
+//
+//go:noinline
+func Park() { select {} }
+
+// phase is where in its life a file system is. It only ever grows.
+type phase uint8
+
+const (
+	phaseOpening phase = iota
+	phaseRunning
+	phaseFailed
+	phaseSevered
+)
+
+// class is what a call does, as far as guarding goes.
+type class uint8
+
+const (
+	reading  class = iota // changes nothing
+	removing              // its failure costs space only
+	writing               // to a file that is open
+	making                // makes a name
+)
+
+// FS guards an inner file system, for one Pebble. It is safe for concurrent use.
+type FS struct {
+	inner  vfs.FS
+	failed chan struct{} // closed once err is set
+	parked chan struct{} // closed once a call parked
+
+	mu       sync.Mutex // no call of inner is made under it
+	phase    phase
+	err      error
+	asleep   bool // parked is closed
+	inflight int  // calls that inner is at work on
+	released bool // severed, and nothing was in flight any more: files and locks were closed
+	files    map[*file]struct{}
+	locks    map[*lock]struct{}
+	sizes    map[string]*size
+}
+
+// New guards inner. The phase is opening.
+func New(inner vfs.FS) *FS {
+	return &FS{
+		inner:  inner,
+		failed: make(chan struct{}),
+		parked: make(chan struct{}),
+		files:  make(map[*file]struct{}),
+		locks:  make(map[*lock]struct{}),
+		sizes:  make(map[string]*size),
+	}
+}
+
+// Arm ends the phase of opening. It returns the error of a call that failed before, and then guards nothing: what was
+// opened must not be used.
+func (g *FS) Arm() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err == nil && g.phase == phaseOpening {
+		g.phase = phaseRunning
+	}
+	return g.err
+}
+
+// Failed is closed at the first failure, in any phase.
+func (g *FS) Failed() <-chan struct{} { return g.failed }
+
+// Err is the first failure, or nil.
+func (g *FS) Err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
+}
+
+// Parked is closed when the first call parked. A pebble.Open under which a call parked will not return.
+func (g *FS) Parked() <-chan struct{} { return g.parked }
+
+// Fail latches from outside: Pebble found out by itself that it cannot go on. It does not block. Only the first failure
+// is kept.
+func (g *FS) Fail(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.failLocked(err)
+}
+
+// Halt latches and parks the caller: it does not return.
+func (g *FS) Halt(err error) {
+	g.Fail(err)
+	g.park()
+}
+
+// Sever ends the use of a failed file system: every later call parks, reads included, and all that is open is closed as
+// soon as no call is in flight, the lock last. The caller makes sure that no reader of its own is left.
+func (g *FS) Sever() {
+	g.mu.Lock()
+	g.phase = phaseSevered
+	g.releaseLocked()
+}
+
+// enter admits a call, or parks it.
+func (g *FS) enter(c class) {
+	g.mu.Lock()
+	if g.barredLocked(c) {
+		g.mu.Unlock()
+		g.park()
+	}
+	g.inflight++
+	g.mu.Unlock()
+}
+
+// barredLocked says whether a call of this class may no longer reach inner.
+func (g *FS) barredLocked(c class) bool {
+	switch g.phase {
+	case phaseOpening:
+		return g.err != nil && c == making
+	case phaseRunning:
+		return false
+	case phaseFailed:
+		return c != reading
+	}
+	return true
+}
+
+// leave ends what enter began. It returns err, or parks when err is a failure that Pebble must not see.
+func (g *FS) leave(c class, op, name string, err error) error {
+	g.mu.Lock()
+	g.inflight--
+	fault := err != nil && (c == writing || c == making)
+	if fault {
+		g.failLocked(fmt.Errorf("%s %s: %w", op, g.inner.PathBase(name), err))
+	}
+	hide := fault && g.phase != phaseOpening
+	g.releaseLocked()
+	if hide {
+		g.park()
+	}
+	return err
+}
+
+func (g *FS) failLocked(err error) {
+	if g.err == nil {
+		g.err = err
+		close(g.failed)
+	}
+	if g.phase == phaseRunning {
+		g.phase = phaseFailed
+	}
+}
+
+// releaseLocked closes what is open once a severed file system is at rest. It unlocks mu.
+func (g *FS) releaseLocked() {
+	if g.phase != phaseSevered || g.inflight > 0 || g.released {
+		g.mu.Unlock()
+		return
+	}
+	g.released = true
+	var all []io.Closer
+	for f := range g.files {
+		all = append(all, f.inner)
+	}
+	for l := range g.locks {
+		all = append(all, l.inner)
+	}
+	clear(g.files)
+	clear(g.locks)
+	g.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close() // an abandoned file: there is nothing to be done about it
+	}
+}
+
+// park sleeps for ever, and says so first.
+func (g *FS) park() {
+	g.mu.Lock()
+	if !g.asleep {
+		g.asleep = true
+		close(g.parked)
+	}
+	g.mu.Unlock()
+	Park()
+}
