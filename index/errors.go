@@ -1,0 +1,51 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+)
+
+// The errors that callers branch on, with errors.Is.
+var (
+	// ErrCorrupt: what is on disk is not an index, or not a whole one. Nothing else is wrong with the disk as far as is
+	// known; the folder can be moved away and the index rebuilt from segments.
+	ErrCorrupt = errors.New("index is corrupt")
+	// ErrNewerFormat: a later version of Prism wrote the index. It must be left alone.
+	ErrNewerFormat = errors.New("index has a newer format")
+	// ErrLocked: the index is open already, here or in another process.
+	ErrLocked = errors.New("index is locked")
+	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped.
+	ErrFailed = errors.New("index failed")
+	// ErrClosed: the index was closed.
+	ErrClosed = errors.New("index is closed")
+	// ErrInvalid: a batch was given what no row can hold. Nothing of it was written.
+	ErrInvalid = errors.New("invalid index row")
+)
+
+// RowError says which row does not hold what a row must. It is ErrCorrupt.
+type RowError struct {
+	Key    []byte
+	Reason string
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("row %x: %s", e.Key, e.Reason) }
+
+// Is makes it ErrCorrupt.
+func (e *RowError) Is(target error) bool { return target == ErrCorrupt }
+
+// judgeOpen gives the error of an open that failed the sentinel that it deserves. Errors of the system are about the
+// disk and stay as they are, but for a file that is missing: the disk is fine then, and the index is not whole.
+func judgeOpen(err error) error {
+	var errno syscall.Errno
+	switch {
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat), errors.Is(err, ErrLocked):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case errors.As(err, &errno), errors.Is(err, errors.ErrUnsupported):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}

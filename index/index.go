@@ -1,0 +1,187 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index/guardfs"
+)
+
+// Index is the database of one mount. It is safe for concurrent use.
+type Index struct {
+	db      *pebble.DB
+	guard   *guardfs.FS
+	cache   *pebble.Cache
+	lock    *pebble.Lock
+	monitor io.Closer // of slow writes
+	log     *slog.Logger
+	events  events
+	keys    sync.Pool // of *[blobKeySize]byte
+
+	onFailure func(error)
+	watcher   sync.WaitGroup
+
+	reads     gate // calls that end by themselves, whatever the disk does to writes
+	writes    gate // calls that a failure may park for ever
+	closeOnce sync.Once
+	closeErr  error
+	closing   chan struct{} // closed when Close begins
+}
+
+// Get looks a blob up. It allocates nothing. Errors: blob.ErrNotFound as it is, ErrCorrupt, ErrClosed, or what the disk
+// returned. A failed index still answers.
+func (x *Index) Get(h blob.Hash) (Entry, error) {
+	if !x.reads.enter() {
+		return Entry{}, ErrClosed
+	}
+	defer x.reads.leave()
+	key := x.keys.Get().(*[blobKeySize]byte)
+	key[0] = tagBlob
+	copy(key[1:], h[:])
+	v, closer, err := x.db.Get(key[:])
+	if err != nil {
+		x.keys.Put(key)
+		if errors.Is(err, pebble.ErrNotFound) {
+			return Entry{}, blob.ErrNotFound
+		}
+		return Entry{}, readError("get "+h.Short(), err)
+	}
+	e, why := decodeEntry(v)
+	err = closer.Close()
+	if why != "" {
+		err = &RowError{Key: append([]byte(nil), key[:]...), Reason: why}
+	}
+	x.keys.Put(key)
+	if err != nil {
+		return Entry{}, readError("get "+h.Short(), err)
+	}
+	return e, nil
+}
+
+// readError wraps what a read returned.
+func readError(what string, err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("index: %s: %w: %w", what, ErrCorrupt, err)
+	}
+	return fmt.Errorf("index: %s: %w", what, err)
+}
+
+// Sync makes all that was committed durable. Like Commit it may never return once the index failed.
+func (x *Index) Sync() error {
+	if !x.writes.enter() {
+		return ErrClosed
+	}
+	defer x.writes.leave()
+	if err := x.Err(); err != nil {
+		return err
+	}
+	return x.sync()
+}
+
+func (x *Index) sync() error {
+	if err := x.db.LogData(nil, pebble.Sync); err != nil {
+		return fmt.Errorf("index: sync: %w", err)
+	}
+	return nil
+}
+
+// Failed is closed when the index latches a failure: nothing that is committed from then on will ever be written. Reads
+// go on.
+func (x *Index) Failed() <-chan struct{} { return x.guard.Failed() }
+
+// Err is the failure that was latched, ErrFailed with its cause, or nil.
+func (x *Index) Err() error {
+	select {
+	case <-x.guard.Failed():
+		return fmt.Errorf("%w: %w", ErrFailed, x.guard.Err())
+	default:
+		return nil
+	}
+}
+
+// watch reports the failure.
+func (x *Index) watch() {
+	select {
+	case <-x.closing:
+	case <-x.guard.Failed():
+		err := x.Err()
+		x.log.Error("index: no more changes are taken", "err", err)
+		if x.onFailure != nil {
+			x.onFailure(err)
+		}
+	}
+}
+
+// Close waits for calls that are under way, makes all that was committed durable, and closes the database. Once the
+// index failed, before or during this, it does none of that and returns the failure at once: what Pebble holds is left
+// to it, but for its files, its lock and its cache. Later calls return the same.
+func (x *Index) Close() error {
+	x.closeOnce.Do(func() { x.closeErr = x.close() })
+	return x.closeErr
+}
+
+func (x *Index) close() error {
+	close(x.closing)
+	x.watcher.Wait()
+	x.shut()
+	for _, g := range []*gate{&x.reads, &x.writes} {
+		select {
+		case <-g.quiet:
+		case <-x.Failed():
+		}
+	}
+	err := x.closePebble()
+	if failure := x.Err(); failure != nil {
+		x.abandon()
+		return fmt.Errorf("index: close: %w", failure)
+	}
+	x.cache.Unref()
+	if err = errors.Join(err, x.monitor.Close()); err != nil {
+		return fmt.Errorf("index: close: %w", err)
+	}
+	return nil
+}
+
+// shut turns new callers away.
+func (x *Index) shut() {
+	x.reads.shut()
+	x.writes.shut()
+}
+
+// closePebble closes the database, unless the index failed: then Pebble would wait for ever. When that happens midway,
+// the goroutine is left behind.
+func (x *Index) closePebble() error {
+	if x.db == nil || x.Err() != nil {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- errors.Join(x.db.Close(), x.lock.Close()) }()
+	select {
+	case err := <-done:
+		return err
+	case <-x.Failed():
+		return nil
+	}
+}
+
+// abandon takes from Pebble what it will not give back: files and lock once the last reader has left, and the cache.
+func (x *Index) abandon() {
+	select {
+	case <-x.reads.quiet:
+		x.guard.Sever()
+	default:
+		go func() {
+			<-x.reads.quiet
+			x.guard.Sever()
+		}()
+	}
+	x.cache.Reserve(int(x.cache.MaxSize())) // nothing fits any more, so that all of it is freed
+	x.cache.Unref()
+	_ = x.monitor.Close() // it has no error of its own
+}
