@@ -299,10 +299,15 @@ func (m *Map) NoEffect(key, why string) {
 	}
 }
 
-// Require reports a key that is absent or has no value; hint says what to write. It knows the key.
+// Require reports a key that is absent, or has no value or an empty one; hint says what to write. It knows the key.
 func (m *Map) Require(key, hint string) {
-	if n, ok := m.Value(key); !ok || n.kind == null {
+	n, ok := m.Value(key)
+	switch {
+	case !ok || n.kind == null:
 		m.report.Errorf(m.node, "the key %s is missing; %s", key, hint)
+	case n.kind == scalar && n.text == "" && !n.broken:
+		m.report.Errorf(n, "this is empty; %s", hint)
+		n.broken = true
 	}
 }
 

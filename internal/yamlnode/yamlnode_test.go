@@ -339,6 +339,9 @@ func TestOneOfRequireNoEffect(t *testing.T) {
 	f("path: x\nmode: flat", `none;f.yaml:2:7: mode: "flat" is not known; want segments or sharded;`)
 	f("path: x\nold: {a: 1}", "none;;f.yaml:2:1: old: has no effect: it went away")
 	f("path: ", "none;f.yaml:1:1: the key path is missing; write path: /dir;")
+	f("path: ''", "none;f.yaml:1:7: path: this is empty; write path: /dir;")
+	f("path: ${EMPTY}", "none;f.yaml:1:7: path: this is empty; write path: /dir;")
+	f("path: ${NOPE}", "none;f.yaml:1:7: path: the environment variable NOPE is not set; set it, or write $${NOPE} for the text itself;")
 }
 
 func FuzzParse(f *testing.F) {
