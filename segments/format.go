@@ -19,16 +19,15 @@ const (
 const Version = 1
 
 const (
-	magic        = "PRISMSEG"
-	headerCRCAt  = 72
-	slotCRCAt    = 72
-	lengthBits   = 22
-	kindShift    = lengthBits
-	deadBit      = 1 << 24
-	knownMeta    = deadBit<<1 - 1
-	maxCapacity  = 1 << 40
-	tableAlign   = BlockSize
-	crcPrefixLen = 16 + 8 + 4
+	magic       = "PRISMSEG"
+	headerCRCAt = 72
+	slotCRCAt   = 72
+	lengthBits  = 22
+	kindShift   = lengthBits
+	deadBit     = 1 << 24
+	knownMeta   = deadBit<<1 - 1
+	maxCapacity = 1 << 40
+	tableAlign  = BlockSize
 )
 
 // The ways in which a segment is refused.
@@ -135,12 +134,21 @@ func encodeSlot(b []byte, h Header, rec Record) {
 	le.PutUint32(b[slotCRCAt:], slotCRC(b, h, rec.Slot))
 }
 
+// slotCRC computes a slot's checksum. What the slot does not hold goes through the table byte by byte: as a slice it
+// would be an allocation for each slot of a scan.
 func slotCRC(b []byte, h Header, slot uint32) uint32 {
-	var p [crcPrefixLen]byte
-	copy(p[:], h.Mount[:])
-	binary.LittleEndian.PutUint64(p[16:], uint64(h.ID))
-	binary.LittleEndian.PutUint32(p[24:], slot)
-	return crc32.Update(crc32.Checksum(p[:], castagnoli), castagnoli, b[:slotCRCAt])
+	crc := ^uint32(0)
+	add := func(c byte) { crc = castagnoli[byte(crc)^c] ^ crc>>8 }
+	for _, c := range h.Mount {
+		add(c)
+	}
+	for shift := 0; shift < 64; shift += 8 {
+		add(byte(h.ID >> shift))
+	}
+	for shift := 0; shift < 32; shift += 8 {
+		add(byte(slot >> shift))
+	}
+	return crc32.Update(^crc, castagnoli, b[:slotCRCAt])
 }
 
 // parseSlot reads slot number n. Errors: ErrBadSlot.
