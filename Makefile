@@ -25,9 +25,10 @@ HTTP_PORT    ?= 0
 METRICS_PORT ?= 0
 ONCE         ?= $(CI)
 
-FUZZTIME ?= 60s
-BENCH    ?= .
-PKGS     ?= ./...
+FUZZTIME     ?= 60s
+CRASH_POINTS ?= 5000
+BENCH        ?= .
+PKGS         ?= ./...
 
 .PHONY: help
 help: ## print this
@@ -49,11 +50,12 @@ test: ## run every test (PKGS=./segments/... for some of them)
 
 .PHONY: race
 race: ## run every test under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(PKGS)
+	CGO_ENABLED=1 .ci/test -race -timeout 30m $(PKGS)
 
 .PHONY: crash
-crash: ## cut the power at many more points than `make test` does
-	$(GO) test -count=1 -run 'Crash|Kill' -timeout 60m -v $(PKGS)
+crash: ## cut the power at CRASH_POINTS points (5000), and seed every bug that the cuts must find
+	$(GO) test -count=1 -timeout 60m -v -run '^TestCrashPoints$$' ./engine -crash-points $(CRASH_POINTS)
+	$(GO) test -count=1 -timeout 60m -v -run '^TestMutantsAreCaught$$' ./engine -all-mutants
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s each)
@@ -68,7 +70,7 @@ fmt: ## format every file
 	gofmt -w $$(git ls-files '*.go')
 
 .PHONY: check
-check: check-fmt vet lint tidy build race ## all that CI runs
+check: check-fmt vet lint tidy build race smoke ## all that CI runs
 
 .PHONY: check-fmt
 check-fmt:
@@ -77,6 +79,10 @@ check-fmt:
 .PHONY: vet
 vet:
 	$(GO) vet ./...
+
+.PHONY: smoke
+smoke:
+	@$(MAKE) --no-print-directory run ONCE=1
 
 .PHONY: tidy
 tidy:

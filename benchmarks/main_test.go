@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	var err error
 	switch role := os.Getenv(roleEnv); role {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(runTests(m))
 	case "bare":
 		err = serveBare(os.Args[1], os.Args[2])
 	case "fetch":
@@ -33,6 +33,19 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// binDir holds what is built for the benchmarks; TestMain sets it.
+var binDir string
+
+func runTests(m *testing.M) int {
+	var err error
+	if binDir, err = os.MkdirTemp("", "prism-bench-bin-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(binDir)
+	return m.Run()
+}
+
 // asRole is the command that runs this binary in a role.
 func asRole(role string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
@@ -42,11 +55,7 @@ func asRole(role string, args ...string) *exec.Cmd {
 
 // built builds prism once for all benchmarks, as `make build` does.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "prism-bench-bin-")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "prism")
+	bin := filepath.Join(binDir, "prism")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, "../cmd/prism")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
