@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/http"
 	"github.com/OdyseeTeam/prism/stores/storetest"
@@ -80,6 +81,8 @@ func TestConformance(t *testing.T) {
 // Bad input 24: whatever an origin answers in place of a blob is an error or a miss, never bytes, and a miss only where
 // the origin said so. Nothing stays behind, and the next good answer is taken.
 func TestFaults(t *testing.T) {
+	leaktest.Check(t)
+	leaktest.FDs(t)
 	for how, get := range getters {
 		for _, fault := range storetest.Faults() {
 			t.Run(how+"/"+fault.Name, func(t *testing.T) {
@@ -87,8 +90,8 @@ func TestFaults(t *testing.T) {
 				origin := storetest.NewOrigin(t)
 				s := open(t, http.Options{
 					Endpoint:      origin.URL,
-					HeaderTimeout: time.Second,
-					IdleTimeout:   time.Second,
+					HeaderTimeout: 400 * time.Millisecond,
+					IdleTimeout:   400 * time.Millisecond,
 					MaxBuffers:    1,
 				})
 				v := storetest.Blob(t, 1, 300_000)
@@ -309,6 +312,8 @@ func TestHopOfAStreamLastsUntilClose(t *testing.T) {
 
 // Deadlines: of the caller, of the headers, of progress; each ends a call soon and says what it was.
 func TestDeadlines(t *testing.T) {
+	leaktest.Check(t)
+	leaktest.FDs(t)
 	v := storetest.Blob(t, 1, 300_000)
 	hang := map[string]nethttp.HandlerFunc{}
 	for _, fault := range storetest.Faults() {
@@ -393,6 +398,8 @@ func TestOriginThatIsGone(t *testing.T) {
 
 // Good answers, misses and HEADs leave their connection to the next request.
 func TestConnectionsAreReused(t *testing.T) {
+	leaktest.Check(t)
+	leaktest.FDs(t)
 	origin := storetest.NewOrigin(t)
 	s := open(t, http.Options{Endpoint: origin.URL})
 	v := storetest.Blob(t, 1, 300_000)
@@ -423,6 +430,8 @@ func TestConnectionsAreReused(t *testing.T) {
 
 // Close ends transfers that hang.
 func TestCloseCutsTransfers(t *testing.T) {
+	leaktest.Check(t)
+	leaktest.FDs(t)
 	origin := storetest.NewOrigin(t)
 	reached := make(chan struct{})
 	origin.Answer(func(w nethttp.ResponseWriter, r *nethttp.Request) {

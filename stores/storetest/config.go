@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -92,6 +93,9 @@ type suite struct {
 // open makes the store of this behaviour, or opens it again.
 func (s *suite) open() {
 	s.Helper()
+	if s.store == nil {
+		leaktest.Check(s.T)
+	}
 	if s.cfg.OpenDir != nil {
 		if s.dir == "" {
 			s.dir = s.TempDir()

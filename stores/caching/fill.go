@@ -1,0 +1,298 @@
+package caching
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/protocol/stream"
+	"github.com/OdyseeTeam/prism/stores/refcount"
+)
+
+// phase is how far a fill has come. Store.mu guards it.
+type phase int
+
+const (
+	queued    phase = iota // waits for a buffer; ends when nobody waits for it
+	fetching               // asks the origin; goes on without waiters
+	admitting              // gives the blob to the cache; a Delete waits for the end of it
+	landed                 // the result is there
+)
+
+// fill is one request to the origin, for all who want the blob.
+type fill struct {
+	hash   blob.Hash
+	cancel context.CancelFunc
+
+	// Under Store.mu.
+	phase   phase
+	waiters int
+	parted  bool // a Put or Delete came after it: it must not admit
+
+	done chan struct{} // closed once the result below is there
+	result
+}
+
+// result is what a fill brought.
+type result struct {
+	held held // with one reference, for all waiters together
+	err  error
+	hops []blob.Hop
+}
+
+// held is a blob in the cache, or in a fill's buffer.
+type held interface {
+	Handle() blob.Handle
+	Release()
+}
+
+// wait joins the fill of h, until ctx ends.
+func (s *Store) wait(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+	f, err := s.join(h)
+	if err != nil {
+		return nil, err
+	}
+	s.counters.waiting.Add(1)
+	defer s.counters.waiting.Add(-1)
+	select {
+	case <-f.done:
+		defer s.leave(f)
+		blob.TraceOf(ctx).Add(f.hops...)
+		if f.err != nil {
+			return nil, f.err
+		}
+		return f.held.Handle(), nil
+	case <-ctx.Done():
+		err := fmt.Errorf("caching: wait for the fill of %s: %w", h.Short(), ctx.Err())
+		if s.leave(f) == queued {
+			err = fmt.Errorf("%w: %w", err, blob.ErrBusy)
+		}
+		return nil, err
+	}
+}
+
+// join gives the fill of h, a new one if none may be joined. The caller leaves it.
+func (s *Store) join(h blob.Hash) (*fill, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed.Load() {
+		return nil, errClosed
+	}
+	f := s.fills[h]
+	if f == nil {
+		f = &fill{hash: h, done: make(chan struct{})}
+		var ctx context.Context
+		ctx, f.cancel = context.WithCancel(s.root)
+		s.fills[h] = f
+		s.running.Go(func() { s.run(ctx, f) })
+	}
+	f.waiters++
+	return f, nil
+}
+
+// leave gives up one wait, and says in which phase. The last to leave takes with it a fill that has not begun, or what
+// the fill brought.
+func (s *Store) leave(f *fill) phase {
+	s.mu.Lock()
+	f.waiters--
+	last, at := f.waiters == 0, f.phase
+	if last && at == queued {
+		s.unlistLocked(f)
+	}
+	s.mu.Unlock()
+	switch {
+	case last && at == queued:
+		f.cancel()
+	case last && at == landed && f.held != nil:
+		f.held.Release()
+	}
+	return at
+}
+
+// part keeps Gets from now on away from a fill whose answer may be older than a change that is done, and keeps the
+// fill from admitting it. A fill that admits already has the right bytes and stays: the channel that part returns is
+// closed when it is through. nil: there is nothing to wait for.
+func (s *Store) part(h blob.Hash) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := s.fills[h]
+	switch {
+	case f == nil:
+		return nil
+	case f.phase == admitting:
+		return f.done
+	}
+	f.parted = true
+	s.unlistLocked(f)
+	return nil
+}
+
+// unlistLocked lets nobody join f any more.
+func (s *Store) unlistLocked(f *fill) {
+	if s.fills[f.hash] == f {
+		delete(s.fills, f.hash)
+	}
+}
+
+// enter moves a fill on, unless what comes next must not happen.
+func (s *Store) enter(f *fill, next phase) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if next == fetching && f.waiters == 0 || next == admitting && f.parted {
+		return false
+	}
+	f.phase = next
+	return true
+}
+
+// land gives the result to the waiters.
+func (s *Store) land(f *fill, r result) {
+	s.mu.Lock()
+	s.unlistLocked(f)
+	f.phase, f.result = landed, r
+	unwanted := f.waiters == 0 && r.held != nil
+	close(f.done)
+	s.mu.Unlock()
+	if unwanted {
+		r.held.Release()
+	}
+}
+
+// run is the fill, on a goroutine that Close waits for.
+func (s *Store) run(ctx context.Context, f *fill) {
+	defer f.cancel()
+	buf, err := s.bufs.Get(ctx)
+	if err != nil {
+		s.land(f, result{err: errClosed}) // or nobody waits
+		return
+	}
+	if !s.enter(f, fetching) {
+		s.bufs.Put(buf)
+		s.land(f, result{err: errClosed}) // nobody waits
+		return
+	}
+	if r, ok := s.recheck(ctx, f.hash); ok {
+		s.bufs.Put(buf)
+		s.land(f, r)
+		return
+	}
+	since := s.missing.mark(f.hash)
+	traced, tr := blob.WithTrace(ctx)
+	v, err := s.fetch(traced, f.hash, buf)
+	if err != nil {
+		s.bufs.Put(buf)
+		if errors.Is(err, blob.ErrNotFound) {
+			s.missing.add(f.hash, since) // before it lands, or the next Get would ask again
+		}
+		s.land(f, result{err: err, hops: tr.Hops()})
+		return
+	}
+	s.land(f, result{held: s.admit(ctx, f, v, buf), hops: tr.Hops()})
+}
+
+// recheck looks for what an earlier fill brought between a waiter's look into the cache and this fill's begin.
+func (s *Store) recheck(ctx context.Context, h blob.Hash) (result, bool) {
+	if s.missing.has(h) {
+		return result{err: errRemembered(h)}, true
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.admitTimeout)
+	defer cancel()
+	// Has counts as no use and no miss of the cache.
+	if has, err := s.cache.Has(ctx, h); err != nil || !has {
+		return result{}, false
+	}
+	handle, err := s.cache.Get(ctx, h)
+	if err != nil {
+		return result{}, false
+	}
+	return result{held: refcount.NewShared(handle)}, true
+}
+
+// fetch brings the blob from the origin into buf, verified.
+func (s *Store) fetch(ctx context.Context, h blob.Hash, buf []byte) (blob.Verified, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.fillTimeout)
+	defer cancel()
+	s.counters.fills.Add(1)
+	s.counters.originInFlight.Add(1)
+	defer s.counters.originInFlight.Add(-1)
+	start := time.Now()
+	v, err := s.collect(ctx, h, buf)
+	if err == nil {
+		s.counters.filled(v.Size(), time.Since(start))
+		return v, nil
+	}
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		s.counters.originMisses.Add(1)
+		return blob.Verified{}, fmt.Errorf("caching: fill: %w", err)
+	case s.root.Err() != nil:
+		return blob.Verified{}, errClosed
+	case ctx.Err() != nil:
+		// Not the context's own error: the waiters' contexts are alive.
+		err = fmt.Errorf("%w: no blob in %v: %w", blob.ErrUnavailable, s.fillTimeout, os.ErrDeadlineExceeded)
+	}
+	class := s.counters.fillFailed(err)
+	s.fillTrouble.Do(func() { s.log.Warn("a fill failed", "class", class, "blob", h.Short(), "err", err) })
+	return blob.Verified{}, fmt.Errorf("caching: fill %s: %w", h.Short(), err)
+}
+
+// collect reads from the origin, by its stream where it has one.
+func (s *Store) collect(ctx context.Context, h blob.Hash, buf []byte) (blob.Verified, error) {
+	if s.opener == nil {
+		return s.collectHandle(ctx, h, buf)
+	}
+	st, err := s.opener.Open(ctx, h)
+	if err != nil {
+		return blob.Verified{}, err
+	}
+	v, err := st.Collect(buf, nil)
+	_ = st.Close() // the bytes were proven or refused already
+	return v, err
+}
+
+// collectHandle is collect for origins that only have handles.
+func (s *Store) collectHandle(ctx context.Context, h blob.Hash, buf []byte) (blob.Verified, error) {
+	handle, err := s.origin.Get(ctx, h)
+	if err != nil {
+		return blob.Verified{}, err
+	}
+	defer handle.Release()
+	size := handle.Size()
+	if size > blob.MaxSize {
+		return blob.Verified{}, blob.ErrTooBig
+	}
+	if n, err := handle.ReadAt(buf[:size], 0); int64(n) < size {
+		return blob.Verified{}, fmt.Errorf("read %d of %d bytes: %w", n, size, err)
+	}
+	return blob.Verify(h, buf[:size])
+}
+
+// admit gives a blob to the cache, and the buffer back if the cache then has it. Otherwise the blob passes through:
+// the buffer stays with its readers.
+func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified, buf []byte) held {
+	if s.enter(f, admitting) {
+		handle, err := s.store(ctx, v)
+		if err == nil {
+			s.bufs.Put(buf)
+			return refcount.NewShared(handle)
+		}
+		if !errors.Is(err, blob.ErrNotFound) { // evicted at once, or a cache that keeps nothing
+			s.cacheFailed("admit", f.hash, err)
+		}
+	}
+	s.counters.passedThrough.Add(1)
+	return refcount.NewBody(v.Bytes(), &s.pinned, func() { s.bufs.Put(buf) })
+}
+
+// store puts a blob into the cache and pins it there, so that slow readers hold no buffer of a fill.
+func (s *Store) store(ctx context.Context, v blob.Verified) (blob.Handle, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.admitTimeout)
+	defer cancel()
+	if err := s.cache.Put(ctx, v, stream.Sniff(v.Bytes())); err != nil {
+		return nil, err
+	}
+	return s.cache.Get(ctx, v.Hash())
+}
