@@ -242,7 +242,7 @@ func TestSuggestions(t *testing.T) {
 	f("MAX-SIZE", "max_size")
 	f("mountpoint", "mount_point")
 	f("moutn_point", "mount_point")
-	f("nmae", "name")
+	f("neme", "name")
 	f("snyc", "sync")
 	f("shard_size", "")
 	f("zz", "")

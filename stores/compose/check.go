@@ -97,7 +97,7 @@ func (c *checker) names() []string {
 
 // claim gives a folder to one store.
 func (c *checker) claim(at *yamlnode.Node, path string) {
-	real, info, err := resolve(path)
+	target, info, err := resolve(path)
 	switch {
 	case err != nil:
 		c.report.Errorf(at, "%s: %s", path, err)
@@ -107,13 +107,13 @@ func (c *checker) claim(at *yamlnode.Node, path string) {
 		return
 	}
 	for _, other := range c.dirs {
-		if other.path == real || info != nil && other.info != nil && os.SameFile(other.info, info) {
+		if other.path == target || info != nil && other.info != nil && os.SameFile(other.info, info) {
 			c.report.Errorf(at, "%s is the folder of another store already, in line %d; give each store its own",
 				path, other.at.Position().Line)
 			return
 		}
 	}
-	c.dirs = append(c.dirs, claim{at: at, path: real, info: info})
+	c.dirs = append(c.dirs, claim{at: at, path: target, info: info})
 }
 
 // resolve is the absolute path without symbolic links, as far as the path exists, and what is there.
@@ -124,14 +124,14 @@ func resolve(path string) (string, os.FileInfo, error) {
 	}
 	rest := ""
 	for dir := abs; ; dir = filepath.Dir(dir) {
-		real, err := filepath.EvalSymlinks(dir)
+		target, err := filepath.EvalSymlinks(dir)
 		if err == nil {
-			real = filepath.Join(real, rest)
+			target = filepath.Join(target, rest)
 			if rest != "" {
-				return real, nil, nil
+				return target, nil, nil
 			}
-			info, err := os.Stat(real)
-			return real, info, err
+			info, err := os.Stat(target)
+			return target, info, err
 		}
 		if !os.IsNotExist(err) || dir == filepath.Dir(dir) {
 			return "", nil, err

@@ -195,7 +195,7 @@ func TestProblems(t *testing.T) {
 		"f.yaml:3:3: store.pair: a second kind of store in one place, beside leaf; keep one")
 	f("store:\n  leaf: {}\n  Leaf: {}", "f.yaml:3:3: store.Leaf: this key is here twice; the other one is in line 2")
 	f("store:\n  leaf: {}\n  name: x", "f.yaml:3:3: store.name: unknown kind of store; known are leaf, pair, later")
-	f("store: {leaf: {nmae: x}}", "f.yaml:1:16: store.leaf.nmae: unknown key; did you mean name?")
+	f("store: {leaf: {neme: x}}", "f.yaml:1:16: store.leaf.neme: unknown key; did you mean name?")
 	f("store: {leaf: x}", `f.yaml:1:15: store.leaf: want keys with values under it, not the text "x"`)
 	f("store: {pair: {first: {leaf: }}}",
 		"f.yaml:1:15: store.pair: the key second is missing; put a kind of store under it, such as disk or http")
@@ -204,24 +204,24 @@ func TestProblems(t *testing.T) {
 		"f.yaml:1:51: store.pair.second.tape: unknown kind of store; known are leaf, pair, later")
 	f("store: {pair: {first: , second: {leaf: }}}", "f.yaml:1:23: store.pair.first: "+none)
 	f("store: {later: {store: {leaf: {}}}}", "f.yaml:1:9: store.later: kind later is not in this version yet")
-	f("store: {later: {store: {leaf: {nmae: x}}, keys: 1}}",
+	f("store: {later: {store: {leaf: {neme: x}}, keys: 1}}",
 		"f.yaml:1:9: store.later: kind later is not in this version yet",
-		"f.yaml:1:32: store.later.store.leaf.nmae: unknown key; did you mean name?",
+		"f.yaml:1:32: store.later.store.leaf.neme: unknown key; did you mean name?",
 		"f.yaml:1:43: store.later.keys: unknown key; known here: store")
 }
 
 // TestDirectories covers bad inputs 65: one folder under two names, and what is no folder.
 func TestDirectories(t *testing.T) {
 	dir := t.TempDir()
-	real := filepath.Join(dir, "real")
+	folder := filepath.Join(dir, "real")
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	must(os.Mkdir(real, 0o755))
-	must(os.Symlink(real, filepath.Join(dir, "link")))
+	must(os.Mkdir(folder, 0o755))
+	must(os.Symlink(folder, filepath.Join(dir, "link")))
 	must(os.Symlink(filepath.Join(dir, "loop"), filepath.Join(dir, "loop")))
 	must(os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
 	t.Chdir(dir)
@@ -238,18 +238,18 @@ func TestDirectories(t *testing.T) {
 		}
 	}
 	const twice = " is the folder of another store already, in line 3; give each store its own"
-	f(real, dir+"/other", "")
-	f(real, real, real+twice)
-	f(real, real+"/", real+"/"+twice)
-	f(real, dir+"/./real/../real", dir+"/./real/../real"+twice)
-	f(real, "real", "real"+twice)
-	f(real, dir+"/link", dir+"/link"+twice)
-	f(dir+"/link/new", real+"/new", real+"/new"+twice)
+	f(folder, dir+"/other", "")
+	f(folder, folder, folder+twice)
+	f(folder, folder+"/", folder+"/"+twice)
+	f(folder, dir+"/./real/../real", dir+"/./real/../real"+twice)
+	f(folder, "real", "real"+twice)
+	f(folder, dir+"/link", dir+"/link"+twice)
+	f(dir+"/link/new", folder+"/new", folder+"/new"+twice)
 	f("new", dir+"/new", dir+"/new"+twice)
-	f(real, "file", "file is not a folder")
-	f(real, "file/x", "file/x: not a directory")
-	f(real, "loop", "loop: EvalSymlinks: too many links")
-	f(real, "''", "")
+	f(folder, "file", "file is not a folder")
+	f(folder, "file/x", "file/x: not a directory")
+	f(folder, "loop", "loop: EvalSymlinks: too many links")
+	f(folder, "''", "")
 }
 
 func TestWalkOrder(t *testing.T) {
