@@ -1,0 +1,253 @@
+package all_test
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/yamlnode"
+	"github.com/OdyseeTeam/prism/stores/all"
+	"github.com/OdyseeTeam/prism/stores/compose"
+)
+
+// check reads what stands under "store:".
+func check(doc string) (*compose.Tree, *yamlnode.Report) {
+	r := &yamlnode.Report{}
+	root := yamlnode.Parse("f.yaml", []byte(doc), os.LookupEnv, r)
+	if root == nil {
+		return nil, r
+	}
+	node, ok := root.Map(r).Value("store")
+	if !ok {
+		r.Errorf(root, "no store")
+		return nil, r
+	}
+	return compose.Check(all.Kinds(), node, r), r
+}
+
+func problems(r *yamlnode.Report) string {
+	if err := r.Err(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func warnings(r *yamlnode.Report) string {
+	var out []string
+	for _, w := range r.Warnings() {
+		out = append(out, w.Error())
+	}
+	return strings.Join(out, "\n")
+}
+
+// TestKeys reads every key of every kind; what a kind makes of it shows in its description.
+func TestKeys(t *testing.T) {
+	f := func(doc, want string) {
+		t.Helper()
+		tree, r := check("store: " + doc)
+		if tree == nil {
+			t.Errorf("%s:\n%s", doc, problems(r))
+			return
+		}
+		var got strings.Builder
+		if err := tree.Print(&got); err != nil {
+			t.Fatal(err)
+		}
+		if got.String() != want || warnings(r) != "" {
+			t.Errorf("%s: is\n%swant\n%swarnings %s", doc, &got, want, warnings(r))
+		}
+	}
+	f("{mem: }", "store: mem\n")
+	f("{MEM: {NAME: a}}", "store: mem a\n")
+	f("{noop: {name: 5}}", "store: noop 5\n")
+	f("{disk: {mount_point: /none/a}}", "store: disk /none/a\n")
+	f("{disk: {name: d, mount_point: /none/a, sharding_size: '2', max_size: 10TB}}", "store: disk d, /none/a, at most 10TiB\n")
+	f("{disk: {mount_point: /none/a, mode: Segments, max_size: 500gb, min_free: 1G, segment_size: 64MB, sync: Always, eviction: lru, index_cache: 128MB}}",
+		"store: disk /none/a, segments, at most 500GiB, sync always, eviction lru\n")
+	f("{http: {endpoint: 'https://user:secret@o.example/b/?key=secret', name: o, sharding_size: 4, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3000000000}}",
+		"store: http o, https://user:xxxxx@o.example/b/?…\n")
+	f("{caching: {name: c, cache: {mem: }, origin: {noop: }}}", "store: caching c\n  cache: mem\n  origin: noop\n")
+	f("{caching: {negative_ttl: 0, cache: {mem: }, origin: {noop: }}}", "store: caching no negative answers kept\n  cache: mem\n  origin: noop\n")
+	f("{caching: {negative_ttl: 7s, cache: {mem: }, origin: {noop: }}}", "store: caching negative answers kept 7s\n  cache: mem\n  origin: noop\n")
+	f("{singleflight: {component: s, store: {mem: }}}", "store: singleflight s\n  store: mem\n")
+	f("{gcache: {name: g, max_size: '500', strategy: 3, store: {mem: }}}", "store: gcache g, 500 blobs\n  store: mem\n")
+}
+
+// TestProblems covers bad inputs 63 and 66 for the keys of stores.
+func TestProblems(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(doc, want string) {
+		t.Helper()
+		tree, r := check("store: " + doc)
+		if got := problems(r); got != want || tree != nil {
+			t.Errorf("%s:\n got %s\nwant %s", doc, got, want)
+		}
+	}
+	disk := func(keys, want string) {
+		t.Helper()
+		f("{disk: {mount_point: /none/a, "+keys+"}}", want)
+	}
+	f("{disk: }", "f.yaml:1:15: store.disk: the key mount_point is missing; it is the folder to keep blobs in")
+	f("{disk: {mount_point: "+file+"}}", "f.yaml:1:29: store.disk.mount_point: "+file+" is not a folder")
+	f("{disk: {mount_point: ''}}", "f.yaml:1:29: store.disk.mount_point: this is empty; it is the folder to keep blobs in")
+	f("{http: {endpoint: ''}}", "f.yaml:1:26: store.http.endpoint: this is empty; it is the address that hashes are appended to, such as https://example.com/blobs/")
+	disk("max_size: 1e9", `f.yaml:1:48: store.disk.max_size: "1e9" is not a size; write a whole number with a unit, such as 500GB or 20MiB`)
+	disk("max_size: -1", `f.yaml:1:48: store.disk.max_size: "-1" is negative; a size is 0 or more`)
+	disk("max_size: 0", `f.yaml:1:48: store.disk.max_size: "0" is too small; want at least 1B`)
+	disk("max_size: ''", "f.yaml:1:48: store.disk.max_size: a size is missing; write a whole number with a unit, such as 500GB")
+	disk("max_size: 9999999PB", `f.yaml:1:48: store.disk.max_size: "9999999PB" is too large; the largest size is just under 8EiB`)
+	disk("segment_size: 1MB", `f.yaml:1:52: store.disk.segment_size: "1MB" is too small; want at least 2MiB`)
+	disk("sharding_size: 96", "f.yaml:1:53: store.disk.sharding_size: 96 is out of range; want 0 to 95")
+	disk("sharding_size: -1", "f.yaml:1:53: store.disk.sharding_size: -1 is out of range; want 0 to 95")
+	disk("sync: sometimes", `f.yaml:1:44: store.disk.sync: "sometimes" is not known; want always or interval or never`)
+	disk("mode: segment", `f.yaml:1:44: store.disk.mode: "segment" is not known; did you mean segments?`)
+	disk("mode: segments, sharding_size: 2", "f.yaml:1:15: store.disk: disk: bad settings: sharding_size 2 says one file a blob, and mode says segments: drop one of them")
+	disk("mountpoint: /b", "f.yaml:1:38: store.disk.mountpoint: unknown key; did you mean mount_point?")
+	disk("scrub_period: -1s", "f.yaml:1:52: store.disk.scrub_period: -1s is negative; write a duration such as 30s")
+	f("{http: }", "f.yaml:1:15: store.http: the key endpoint is missing; it is the address that hashes are appended to, such as https://example.com/blobs/")
+	f("{http: {endpoint: o.example}}", "f.yaml:1:26: store.http.endpoint: this is not an address such as https://example.com/")
+	f("{http: {endpoint: 'https://o.example'}}", "f.yaml:1:15: store.http: http: endpoint needs a host and a slash or a query after it")
+	f("{http: {endpoint: 'https://o.example/', dial_timeout: -1s}}", "f.yaml:1:62: store.http.dial_timeout: -1s is negative; write a duration such as 30s")
+	f("{http: {endpoint: 'https://o.example/', idle_timeout: 0}}", "f.yaml:1:62: store.http.idle_timeout: 0 is too short; want at least 1ms")
+	f("{caching: {cache: {mem: }}}", "f.yaml:1:18: store.caching: the key origin is missing; put a kind of store under it, such as disk or http")
+	f("{caching: {cache: {mem: }, origin: {noop: }, negative_ttl: -1s}}", "f.yaml:1:67: store.caching.negative_ttl: -1s is negative; write a duration such as 30s")
+	f("{gcache: {store: {mem: }}}", "f.yaml:1:17: store.gcache: the key max_size is missing; it is the number of blobs to keep, such as 500")
+	f("{gcache: {max_size: 500MB, store: {mem: }}}", `f.yaml:1:28: store.gcache.max_size: "500MB" is not a whole number`)
+	f("{gcache: {max_size: 5, strategy: 4, store: {mem: }}}", "f.yaml:1:41: store.gcache.strategy: 4 is out of range; want 0 to 3")
+	f("{caching: {cache: {disk: {mount_point: /none/a}}, origin: {disk: {mount_point: /none/b/../a}}}}",
+		"f.yaml:1:87: store.caching.origin.disk.mount_point: /none/b/../a is the folder of another store already, in line 1; give each store its own")
+}
+
+func TestWarnings(t *testing.T) {
+	f := func(doc, want string) {
+		t.Helper()
+		tree, r := check("store: " + doc)
+		if got := warnings(r); got != want || tree == nil {
+			t.Errorf("%s:\n got %s\nwant %s\nproblems %s", doc, got, want, problems(r))
+		}
+	}
+	f("{disk: {mount_point: /none/a, scrub_period: 720h}}",
+		"f.yaml:1:38: store.disk.scrub_period: has no effect: this version does not scrub yet")
+	f("{singleflight: {name: n, store: {mem: }}}", "f.yaml:1:24: store.singleflight.name: has no effect: component names it")
+	f("{mem: {name: 007}}", `f.yaml:1:21: store.mem.name: 007 without quotes is the text "7"; quote it to keep it as it is`)
+}
+
+// TestLater reads the kinds that this version does not have: that is the only problem with a right file, and wrong keys
+// are found all the same.
+func TestLater(t *testing.T) {
+	f := func(doc string, kinds ...string) {
+		t.Helper()
+		tree, r := check("store: " + doc)
+		if tree != nil {
+			t.Errorf("%s: is accepted", doc)
+		}
+		left := kinds
+		for line := range strings.SplitSeq(problems(r), "\n") {
+			_, message, _ := strings.Cut(line, ": store.")
+			_, message, _ = strings.Cut(message, ": ")
+			if len(left) == 0 || message != "kind "+left[0]+" is not in this version yet" {
+				t.Errorf("%s: unexpected: %s", doc, line)
+				return
+			}
+			left = left[1:]
+		}
+		if len(left) > 0 {
+			t.Errorf("%s: %v were not found", doc, left)
+		}
+	}
+	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
+		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
+	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
+	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, endpoint: e, sharding_size: 4, acl: none}}", "s3")
+	f("{http3: {name: n, address: 'h:1', timeout: 30s}}", "http3")
+	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "peer")
+	f("{upstream: {name: n, upstream: 'http://h:1', edge_token: t}}", "upstream")
+	f("{ittt: {name: n, this: {mem: }, that: {peer: {address: 'h:1'}}}}", "ittt", "peer")
+	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {s3: {}}}}", "multiwriter", "s3")
+	f("{multiwriter: {destinations: [{mem: }, {s3: {}}]}}", "multiwriter", "s3")
+	f("{proxied-s3: {name: n, writer: {s3: {}}, reader: {mem: }}}", "proxied-s3", "s3")
+	f("{proxied-s3: {writer: {mem: }}}", "proxied-s3")
+	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
+	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet
+f.yaml:1:21: store.db_backed.usr: unknown key; did you mean user?
+f.yaml:1:43: store.db_backed.store.disk: the key mount_point is missing; it is the folder to keep blobs in
+f.yaml:1:44: store.db_backed.store.disk.mont_point: unknown key; did you mean mount_point?`
+	if got := problems(r); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	_, r = check("store: {db_back: {}}")
+	if got := problems(r); got != "f.yaml:1:9: store.db_back: unknown kind of store; did you mean db_backed?" {
+		t.Error(got)
+	}
+}
+
+// TestOpen opens a tree of every kind that needs no network and passes a blob through it.
+func TestOpen(t *testing.T) {
+	dir := t.TempDir()
+	tree, r := check(`
+store:
+  singleflight:
+    store:
+      gcache:
+        max_size: 10
+        store:
+          caching:
+            cache: {disk: {mount_point: ` + dir + `/a, max_size: 256MB, segment_size: 16MB}}
+            origin: {mem: {}}
+`)
+	if tree == nil {
+		t.Fatal(problems(r))
+	}
+	if err := tree.Open(t.Context(), compose.Env{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	data := []byte("some bytes")
+	v, err := blob.Verify(blob.Sum(data), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Store().Put(t.Context(), v, blob.KindContent); err != nil {
+		t.Fatal(err)
+	}
+	h, err := tree.Store().Get(t.Context(), v.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Size() != v.Size() {
+		t.Errorf("%d bytes came back, want %d", h.Size(), v.Size())
+	}
+	h.Release()
+	if err := tree.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	for _, s := range []string{
+		"store: {caching: {cache: {disk: {mount_point: /none/a, max_size: 10TB}}, origin: {http: {endpoint: 'https://o/'}}}}",
+		"store: {ittt: {this: &a {mem: }, that: *a}}",
+		"store: {multiwriter: {destinations: [{gcache: {max_size: 1, store: {noop: }}}]}}",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, doc string) {
+		if strings.Contains(strings.ToLower(doc), "_file") {
+			return // secrets are read from the machine
+		}
+		tree, r := check(doc)
+		if (tree == nil) == r.OK() {
+			t.Fatalf("a tree: %v, and the report: %v", tree != nil, r.Err())
+		}
+		if tree != nil {
+			if err := tree.Print(new(strings.Builder)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

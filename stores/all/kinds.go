@@ -1,0 +1,31 @@
+// Package all is the one list of the kinds of stores that a configuration can name. Each kind's keys are read in a file
+// of its own; what they mean is documented with the kind.
+//
+// The package opens nothing by itself: it turns keys into the Options of each kind, for stores/compose.
+package all
+
+import "github.com/OdyseeTeam/prism/stores/compose"
+
+// Kinds are all kinds, those that this version does not have yet included, so that a file that names one is told so.
+func Kinds() []compose.Kind {
+	return append([]compose.Kind{
+		{Name: "disk", Read: readDisk},
+		{Name: "caching", Read: readCaching},
+		{Name: "http", Read: readHTTP},
+		{Name: "singleflight", Read: readSingleflight},
+		{Name: "gcache", Read: readGcache},
+		{Name: "mem", Read: readMem},
+		{Name: "noop", Read: readNoop},
+	}, later()...)
+}
+
+// named is a description that starts with the name of a store, if it has one.
+func named(name, rest string) string {
+	switch {
+	case name == "":
+		return rest
+	case rest == "":
+		return name
+	}
+	return name + ", " + rest
+}

@@ -1,0 +1,113 @@
+package all
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores/compose"
+)
+
+// later are the kinds that files may name and this version does not have. Their keys and what they nest are checked
+// all the same, so that a file is right once they are there.
+func later() []compose.Kind {
+	return []compose.Kind{
+		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
+		{Name: "s3", NotYet: true, Read: checkS3},
+		{Name: "http3", NotYet: true, Read: checkRemote},
+		{Name: "peer", NotYet: true, Read: checkRemote},
+		{Name: "upstream", NotYet: true, Read: checkUpstream},
+		{Name: "ittt", NotYet: true, Read: checkIttt},
+		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
+		{Name: "proxied-s3", NotYet: true, Read: checkProxiedS3},
+	}
+}
+
+func texts(n *compose.Node, keys ...string) {
+	for _, key := range keys {
+		var text string
+		n.Text(key, &text)
+	}
+}
+
+func bools(n *compose.Node, keys ...string) {
+	for _, key := range keys {
+		var b bool
+		n.Bool(key, &b)
+	}
+}
+
+func checkDBBacked(n *compose.Node) compose.Spec {
+	var number int
+	var size int64
+	var secret, word string
+	texts(n, "name", "user", "host", "database", "path")
+	n.Secret("password", &secret)
+	n.Int("port", &number, 1, 65535)
+	n.Size("max_size", &size, 0)
+	n.Int("access_tracking", &number, 0, 2)
+	bools(n, "has_cap", "soft_deletes", "delete_on_miss", "log_queries", "create_schema")
+	n.OneOf("sync", &word, "write_through", "write_behind")
+	n.Child("store")
+	return nil
+}
+
+func checkS3(n *compose.Node) compose.Spec {
+	var secret string
+	texts(n, "name", "aws_id", "region", "bucket", "endpoint", "acl")
+	n.Secret("aws_secret", &secret)
+	readShardingSize(n)
+	return nil
+}
+
+// checkRemote reads the keys of http3 and peer.
+func checkRemote(n *compose.Node) compose.Spec {
+	var timeout time.Duration
+	texts(n, "name", "address")
+	n.Duration("timeout", &timeout, 0)
+	return nil
+}
+
+func checkUpstream(n *compose.Node) compose.Spec {
+	var url, token string
+	texts(n, "name")
+	n.URL("upstream", &url)
+	n.Secret("edge_token", &token)
+	return nil
+}
+
+func checkIttt(n *compose.Node) compose.Spec {
+	texts(n, "name")
+	n.Child("this")
+	n.Child("that")
+	return nil
+}
+
+func checkMultiwriter(n *compose.Node) compose.Spec {
+	texts(n, "name")
+	for _, key := range [...]string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
+		n.OptionalChild(key)
+	}
+	if list, ok := n.Value("destinations"); ok {
+		for i, item := range list.Items(n.Report()) {
+			n.ChildOf(fmt.Sprintf("destinations[%d]", i), item)
+		}
+	}
+	return nil
+}
+
+func checkProxiedS3(n *compose.Node) compose.Spec {
+	texts(n, "name")
+	n.Child("writer")
+	n.OptionalChild("reader")
+	return nil
+}
+
+// readShardingSize reads the number of characters of a hash that name the folder a blob is in.
+func readShardingSize(n *compose.Node) (size int, given bool) {
+	given = n.Int("sharding_size", &size, 0, maxSharding)
+	return size, given
+}
+
+// maxSharding is the longest prefix: a folder named by a whole hash could not be told from a blob.
+const maxSharding = blob.HexSize - 1
