@@ -75,7 +75,7 @@ func TestHandleReadsAsReadersDo(t *testing.T) {
 	eachFS(t, func(t *testing.T, b bed) {
 		s := b.create(t, 1, 1024)
 		bufs := segments.NewBuffers(2)
-		for _, n := range []int{1, 4095, 4096, 4097, segments.SmallMax, segments.SmallMax + 1, 150_001} {
+		for _, n := range []int{1, 4097, segments.SmallMax, segments.SmallMax + 1} {
 			p := content(uint64(n), n)
 			rec := put(t, s, p)
 			for _, prove := range []bool{false, true} {

@@ -190,7 +190,7 @@ func TestASlotCountsOnlyWhereItWasWritten(t *testing.T) {
 
 func TestEachBitOfASlot(t *testing.T) {
 	b := memBed(t)
-	s := b.create(t, 1, 1024)
+	s := b.create(t, 1, 16)
 	want := put(t, s, content(1, 5000))
 	raw := b.raw(t, b.path(1), segments.HeaderSize, segments.SlotSize)
 	fresh := b.at(t, 1)
@@ -208,7 +208,7 @@ func TestEachBitOfASlot(t *testing.T) {
 // written.
 func TestTornSlot(t *testing.T) {
 	b := memBed(t)
-	s := b.create(t, 1, 1024)
+	s := b.create(t, 1, 16)
 	want := put(t, s, content(1, 5000))
 	slot := func() []byte { return b.raw(t, b.path(1), segments.HeaderSize, segments.SlotSize) }
 	live := slot()
@@ -336,7 +336,7 @@ func TestScanOfALargeTableIsCheap(t *testing.T) {
 
 func TestScanStops(t *testing.T) {
 	b := memBed(t)
-	s := b.create(t, 1, 1024)
+	s := b.create(t, 1, 16)
 	for i := range 5 {
 		put(t, s, content(uint64(i), 10))
 	}
@@ -355,7 +355,7 @@ func TestScanStops(t *testing.T) {
 // TestScanOfAFileThatEndsEarly: nothing is made up where the file ends within its table.
 func TestScanOfAFileThatEndsEarly(t *testing.T) {
 	b := memBed(t)
-	s := b.create(t, 1, 1024)
+	s := b.create(t, 1, 16)
 	for i := range 5 {
 		put(t, s, content(uint64(i), 10))
 	}
