@@ -1,0 +1,132 @@
+package httpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/OdyseeTeam/prism/internal/bufpool"
+)
+
+// Server serves blobs over HTTP/1.1. It is used once: for one Serve.
+type Server struct {
+	opt    Options
+	slots  *slots
+	count  counters
+	fixed  fixedHeaders
+	faults *faultLog
+	pieces *bufpool.Pool // for ranges to connections that are no kernel sink
+	http   *http.Server
+
+	base     context.Context // of every request; set by Serve
+	used     atomic.Bool
+	draining atomic.Bool
+	serving  sync.WaitGroup // net/http's goroutines, one a connection
+}
+
+// New makes a server; it opens nothing. An error says which option is wrong.
+func New(o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opt:    o,
+		slots:  newSlots(o.MaxConcurrentRequests, o.MaxQueue, o.QueueTimeout),
+		fixed:  newFixedHeaders(),
+		faults: newFaultLog(o.Logger, time.Second),
+		pieces: bufpool.New(pieceSize, 64),
+	}
+	var only http.Protocols
+	only.SetHTTP1(true)
+	s.http = &http.Server{
+		Handler:                      http.HandlerFunc(s.handle),
+		DisableGeneralOptionsHandler: true,
+		Protocols:                    &only,
+		MaxHeaderBytes:               maxHeaderBytes - headerSlop,
+		ReadHeaderTimeout:            o.HeaderTimeout,
+		// Bodies are not read, but net/http discards them to find the next request, and would wait for ever.
+		ReadTimeout: o.HeaderTimeout,
+		IdleTimeout: o.IdleTimeout,
+		BaseContext: func(net.Listener) context.Context { return s.base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: s.track,
+		ErrorLog:  slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
+	}
+	return s, nil
+}
+
+// track counts the goroutines that net/http starts for connections, so that Serve can wait for them.
+func (s *Server) track(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.serving.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.serving.Done()
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+// Serve answers on ln until ctx ends, and closes ln. Then it drains: it accepts nothing more, closes connections that
+// wait for a request, answers those in flight with "Connection: close", and after DrainTimeout cuts what is left. When
+// it returns, nothing that it started is running. Errors: what ln failed with, or that the drain had to cut; nil when
+// every request in flight was answered.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	if s.used.Swap(true) {
+		return errors.Join(errors.New("http: a server serves once"), ln.Close())
+	}
+	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	s.base = base
+	limited := &listener{
+		Listener: ln,
+		most:     int64(s.opt.MaxConnections),
+		pace:     pace{window: s.opt.RateWindow, bytes: s.minBytes()},
+		open:     &s.count.connections,
+		refused:  &s.count.refused,
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.http.Serve(limited) }()
+
+	select {
+	case err := <-ended:
+		cancel()
+		_ = s.http.Close() // the listener failed, and that is the error to report
+		s.serving.Wait()
+		return fmt.Errorf("http: serve: %w", err)
+	case <-ctx.Done():
+	}
+	s.draining.Store(true)
+	err := s.drain(ctx)
+	cancel()
+	_ = s.http.Close() // nothing is left, or it is to be cut
+	if e := <-ended; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, fmt.Errorf("http: serve: %w", e))
+	}
+	s.serving.Wait()
+	return err
+}
+
+// minBytes is what a reader must take in one window; at least a piece that goes straight to the kernel.
+func (s *Server) minBytes() int64 {
+	return max(int64(float64(s.opt.MinRate)*s.opt.RateWindow.Seconds()), 1)
+}
+
+// drain waits for requests in flight.
+func (s *Server) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.DrainTimeout)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		return fmt.Errorf("http: drain: %d connections cut after %v: %w",
+			s.count.connections.Load(), s.opt.DrainTimeout, err)
+	}
+	return nil
+}
