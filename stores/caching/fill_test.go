@@ -249,6 +249,33 @@ func TestQueueForFills(t *testing.T) {
 	wantBytes(t, s, two)
 }
 
+// Bad input 21: however many different hashes are missing at once, the origin sees no more than MaxFills of them.
+func TestDistinctMissesAreBounded(t *testing.T) {
+	leaktest.Check(t)
+	const fills, clients = 4, 300
+	s, origin := overHTTP(t, caching.Options{MaxFills: fills})
+	gate := make(chan struct{})
+	origin.Answer(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+		<-gate
+		nethttp.NotFound(w, r)
+	})
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() { wantMiss(t, s, blob.Sum([]byte{byte(i), byte(i >> 8)})) })
+	}
+	eventually(t, "all wait, and the origin is busy", func() bool {
+		return s.Stats().Waiting == clients && origin.Running() == fills
+	})
+	if n := origin.Gets(); n != fills {
+		t.Errorf("the origin saw %d requests at once, want %d", n, fills)
+	}
+	close(gate)
+	wg.Wait()
+	if n := origin.Gets(); n != clients {
+		t.Errorf("%d requests for %d hashes", n, clients)
+	}
+}
+
 // An origin that drips keeps nobody longer than FillTimeout, and a waiter sees no context error that is not its own.
 func TestFillTimeout(t *testing.T) {
 	leaktest.Check(t)

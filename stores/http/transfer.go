@@ -41,7 +41,7 @@ func (s *Store) ask(ctx context.Context, method string, h blob.Hash) (*transfer,
 		return nil, err
 	}
 	// RoundTrip and not a Client: it follows no redirect and keeps the URL, which may hold a token, out of errors.
-	t.resp, err = s.transport.RoundTrip(req)
+	t.resp, err = s.transport.RoundTrip(req) //nolint:bodyclose // end closes it
 	if err != nil {
 		err = t.fault("ask for", err)
 		t.end()

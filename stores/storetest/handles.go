@@ -202,15 +202,22 @@ func (s *suite) allBytes(h blob.Handle, want []byte) error {
 		return err
 	}
 	sink := TCPSink(s.T)
-	if n, err := h.SendTo(sink, 0, h.Size()); n != h.Size() || err != nil {
-		return fmt.Errorf("SendTo = %d, %v", n, err)
+	n, err := h.SendTo(sink, 0, h.Size())
+	if err != nil {
+		return fmt.Errorf("SendTo: %w", err)
+	}
+	if n != h.Size() {
+		return fmt.Errorf("SendTo = %d of %d bytes", n, h.Size())
 	}
 	if !bytes.Equal(sink.Received(), want) {
 		return errors.New("SendTo sent other bytes")
 	}
 	var got bytes.Buffer
-	if _, err := h.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), want) {
-		return fmt.Errorf("WriteTo: %v, or other bytes", err)
+	if _, err := h.WriteTo(&got); err != nil {
+		return fmt.Errorf("WriteTo: %w", err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		return errors.New("WriteTo wrote other bytes")
 	}
 	return nil
 }
