@@ -1,0 +1,106 @@
+package metrics
+
+// own are the families of this program. store is the store's name and path its place in the configuration, which also
+// tells unnamed stores apart; mount is a folder.
+type own struct {
+	families
+
+	build, openTime family
+
+	storeHits, storeHitBytes, storeMisses    family
+	storeBlobs, storeBytes, storeEvictions   family
+	storePins                                family
+	fills, fillBytes, fillMisses, fillErrors family
+	fillsWaiting, fillBuffers, originRunning family
+	passedThrough, cacheErrors, negativeHits family
+
+	diskLimit, diskUsed, diskFree, diskIndex, diskPending, diskLive, diskSD family
+	diskSegments, diskBlobs                                                 family
+	diskPuts, diskPutBytes, diskPutting, diskRejected, diskDeletes          family
+	diskEvictions, diskEvictedBytes, diskKept, diskEvictAge                 family
+	diskPunched, diskUnlinked, diskQuarantined, diskRecovered               family
+	diskErrors, diskOpen, diskState, diskColdBuffers                        family
+	indexStalls, indexSlow, indexDebt                                       family
+
+	httpRequests, httpBytes, httpSlow, httpRefused, httpPanics family
+	httpWaiting, httpRunning, httpSending, httpConnections     family
+}
+
+func newOwn() *own {
+	o := &own{families: families{prefix: "prism_"}}
+	o.build = o.gauge("build_info", "1, with the version as a label.", "version", "goversion")
+	o.openTime = o.gauge("open_seconds", "How long the stores took to open.")
+	o.stores()
+	o.disk()
+	o.http()
+	return o
+}
+
+func (o *own) stores() {
+	labels := []string{"store", "path"}
+	o.storeHits = o.counter("store_hits_total", "Gets that found the blob.", labels...)
+	o.storeHitBytes = o.counter("store_hit_bytes_total", "Bytes of the blobs that Gets found.", labels...)
+	o.storeMisses = o.counter("store_misses_total", "Gets that did not find the blob.", labels...)
+	o.storeEvictions = o.counter("store_evictions_total", "Blobs evicted.", labels...)
+	o.storeBlobs = o.gauge("store_blobs", "Blobs held.", labels...)
+	o.storeBytes = o.gauge("store_payload_bytes", "Bytes of the blobs held.", labels...)
+	o.storePins = o.gauge("store_pinned_handles", "Handles that readers hold.", labels...)
+
+	o.fills = o.counter("fills_total", "Requests to the origin for a blob.", labels...)
+	o.fillBytes = o.counter("fill_bytes_total", "Bytes that came from the origin and were verified.", labels...)
+	o.fillMisses = o.counter("fill_misses_total", "Fills that the origin answered with not found.", labels...)
+	o.fillErrors = o.counter("fill_errors_total", "Fills that failed, by reason.", append(labels, "reason")...)
+	o.originRunning = o.gauge("fills_running", "Requests to the origin under way.", labels...)
+	o.fillsWaiting = o.gauge("fills_waiting_requests", "Requests that wait for a fill.", labels...)
+	o.fillBuffers = o.gauge("fill_buffers", "Buffers of 2 MiB in use by fills.", labels...)
+	o.passedThrough = o.counter("fills_passed_through_total", "Fills that the cache did not keep.", labels...)
+	o.cacheErrors = o.counter("cache_errors_total", "Calls of the cache that failed; no client saw them.", labels...)
+	o.negativeHits = o.counter("negative_hits_total", "Not found, answered from memory.", labels...)
+}
+
+func (o *own) disk() {
+	labels := []string{"store", "mount"}
+	o.diskLimit = o.gauge("disk_limit_bytes", "What the mount may use now.", labels...)
+	o.diskUsed = o.gauge("disk_used_bytes", "What the mount uses, index and reserves included.", labels...)
+	o.diskFree = o.gauge("disk_free_bytes", "What is free on the file system.", labels...)
+	o.diskIndex = o.gauge("disk_index_bytes", "The index on disk.", labels...)
+	o.diskPending = o.gauge("disk_pending_bytes", "Dead, and about to be given back.", labels...)
+	o.diskLive = o.gauge("disk_live_bytes", "What the blobs held take, in whole blocks.", labels...)
+	o.diskSD = o.gauge("disk_sd_bytes", "What the SD blobs among them take.", labels...)
+	o.diskBlobs = o.gauge("disk_blobs", "Blobs held.", labels...)
+	o.diskSegments = o.gauge("disk_segments", "Segments, by state.", append(labels, "state")...)
+
+	o.diskPuts = o.counter("disk_puts_total", "Blobs written.", labels...)
+	o.diskPutBytes = o.counter("disk_put_bytes_total", "Bytes of the blobs written.", labels...)
+	o.diskPutting = o.gauge("disk_puts_in_flight", "Puts under way.", labels...)
+	o.diskRejected = o.counter("disk_rejected_puts_total", "Puts turned away: full, or a failing disk.", labels...)
+	o.diskDeletes = o.counter("disk_deletes_total", "Blobs deleted on request.", labels...)
+	o.diskEvictions = o.counter("disk_evictions_total", "Blobs evicted.", labels...)
+	o.diskEvictedBytes = o.counter("disk_evicted_bytes_total", "Bytes of the blobs evicted.", labels...)
+	o.diskKept = o.counter("disk_kept_total", "Blobs that the evictor met and kept, because they were used.", labels...)
+	o.diskEvictAge = o.gauge("disk_last_evicted_age_seconds", "Age of the blob that was evicted last.", labels...)
+	o.diskPunched = o.counter("disk_punched_ranges_total", "Ranges given back to the file system.", labels...)
+	o.diskUnlinked = o.counter("disk_unlinked_segments_total", "Segments removed.", labels...)
+	o.diskQuarantined = o.counter("disk_quarantined_total", "Records taken out of use because they could not be read.", labels...)
+	o.diskRecovered = o.counter("disk_recovered_blobs_total", "Blobs put back into the index after an unclean stop.", labels...)
+
+	o.diskErrors = o.counter("disk_io_errors_total", "Faults of the disk, by kind.", append(labels, "kind")...)
+	o.diskOpen = o.gauge("disk_open_seconds", "How long the mount took to open.", labels...)
+	o.diskState = o.gauge("disk_condition", "1 while the condition holds: recovering, index_failed, full.", append(labels, "condition")...)
+	o.diskColdBuffers = o.gauge("disk_cold_read_buffers", "Buffers of reads past the page cache that are in use.", labels...)
+	o.indexStalls = o.counter("index_write_stalls_total", "Times that commits waited for the index.", labels...)
+	o.indexSlow = o.counter("index_slow_writes_total", "Writes of the index that took longer than 5 s.", labels...)
+	o.indexDebt = o.gauge("index_compaction_debt_bytes", "What the index still has to rewrite.", labels...)
+}
+
+func (o *own) http() {
+	o.httpRequests = o.counter("http_requests_total", "Answers, by kind of path and status; 499 is a client that left.", "path", "status")
+	o.httpBytes = o.counter("http_out_bytes_total", "Bytes of blobs sent.")
+	o.httpSlow = o.counter("http_slow_readers_total", "Answers cut because the reader was too slow.")
+	o.httpRefused = o.counter("http_refused_connections_total", "Connections beyond max_connections.")
+	o.httpPanics = o.counter("http_panics_total", "Requests that ended in a panic.")
+	o.httpWaiting = o.gauge("http_waiting_requests", "Requests that wait for their turn.")
+	o.httpRunning = o.gauge("http_running_requests", "Requests between their parse and the first byte of the answer.")
+	o.httpSending = o.gauge("http_sending_responses", "Answers whose body is on its way.")
+	o.httpConnections = o.gauge("http_connections", "Open connections.")
+}
