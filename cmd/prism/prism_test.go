@@ -1,0 +1,321 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/OdyseeTeam/prism/internal/process"
+)
+
+// binary is the program under test, built once.
+func binary(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("PRISM_TEST_BINARY")
+	if path == "" {
+		t.Fatal("TestMain did not build the program")
+	}
+	return path
+}
+
+func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "prism-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "prism")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=v1.2.3-test", "-o", path, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv("PRISM_TEST_BINARY", path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// result is how a run of the program ended.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// prism runs the program to its end.
+func prism(t *testing.T, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary(t), args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return result{status: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// configure writes a configuration file and gives its folder.
+func configure(t *testing.T, doc string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "blobcache.yaml"), []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// freePorts finds ports that nothing listens on.
+func freePorts(t *testing.T) (blobs, metrics int) {
+	t.Helper()
+	ports, err := process.FreePorts(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ports[0], ports[1]
+}
+
+func TestVersion(t *testing.T) {
+	want := "prism v1.2.3-test (" + runtime.Version() + ", linux/" + runtime.GOARCH + ")\n"
+	for _, args := range [][]string{{"version"}, {"--version"}, {"--conf-dir=/none", "version"}, {"version", "--conf-dir", "/none"}} {
+		if got := prism(t, args...); got != (result{stdout: want}) {
+			t.Errorf("%v: %+v, want %s", args, got, want)
+		}
+	}
+}
+
+// TestWrongCommandLine: exit status 2 and one line that says what to do.
+func TestWrongCommandLine(t *testing.T) {
+	const see = " (prism --help lists commands and flags)\n"
+	const later = " is not in this version yet; it has blobcache, check-config and version\n"
+	f := func(args, want string) {
+		t.Helper()
+		if got := prism(t, strings.Fields(args)...); got.status != 2 || got.stdout != "" || got.stderr != "prism: "+want {
+			t.Errorf("prism %s: %+v, want %s", args, got, want)
+		}
+	}
+	f("", `expected one of "blobcache", "check-config", "version"`+see)
+	f("blobcahe", `unexpected argument blobcahe, did you mean "blobcache"?`+see)
+	f("blobcache --port 5", `unknown flag --port`+see)
+	f("blobcache --metrics-port 0", "--metrics-port=0 is out of range; want 1 to 65535\n")
+	f("blobcache --metrics-port 70000", "--metrics-port=70000 is out of range; want 1 to 65535\n")
+	f("blobcache --metrics-port x", `--metrics-port: expected a valid 64 bit int but got "x"`+see)
+	f("check-config nothing", `<command> must be one of "blobcache","reflector","upload" but got "nothing"`+see)
+	f("check-config upload", "the command upload"+later)
+	f("reflector --receiver-port 5566 --metrics-port 2112 --disable-blocklist", "the command reflector"+later)
+	f("upload /some/path --workers 4 --skipExistsCheck --deleteBlobsAfterUpload", "the command upload"+later)
+}
+
+func TestHelp(t *testing.T) {
+	got := prism(t, "--help")
+	for _, word := range []string{"blobcache", "check-config", "version", "--conf-dir=DIR", "--verbose=LIST"} {
+		if got.status != 0 || !strings.Contains(got.stdout, word) {
+			t.Errorf("prism --help lacks %s: %+v", word, got)
+		}
+	}
+}
+
+// TestWrongConfiguration: whatever is wrong is said with its place, the exit status is 2, and nothing was opened.
+func TestWrongConfiguration(t *testing.T) {
+	mount := filepath.Join(t.TempDir(), "mount")
+	doc := fmt.Sprintf(`
+servers:
+  http: {port: 70000, max_conections: 5}
+store:
+  caching:
+    cache:
+      disk: {mount_point: %s, max_size: 1e9}
+    origin:
+      htpp: {endpoint: "https://o.example/"}
+`, mount)
+	dir := configure(t, doc)
+	file := filepath.Join(dir, "blobcache.yaml")
+	want := "prism: wrong configuration\n" +
+		file + ":3:16: servers.http.port: 70000 is out of range; want 1 to 65535\n" +
+		file + ":3:23: servers.http.max_conections: unknown key; did you mean max_connections?\n" +
+		file + ":7:" + strconv.Itoa(len("      disk: {mount_point: , max_size: ")+len(mount)+1) +
+		`: store.caching.cache.disk.max_size: "1e9" is not a size; write a whole number with a unit, such as 500GB or 20MiB` + "\n" +
+		file + ":9:7: store.caching.origin.htpp: unknown kind of store; did you mean http?\n"
+	for _, args := range [][]string{{"blobcache", "--conf-dir", dir}, {"--conf-dir=" + dir, "check-config", "blobcache"}} {
+		if got := prism(t, args...); got != (result{status: 2, stderr: want}) {
+			t.Errorf("%v:\n got %+v\nwant %s", args, got, want)
+		}
+	}
+	if _, err := os.Stat(mount); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the mount was touched: %v", err)
+	}
+
+	dir = configure(t, "store: {mem: }\n")
+	want = "prism: wrong configuration\n" + filepath.Join(dir, "blobcache.yaml") + ": there is nothing to serve; add servers: {http: {port: 5569}}\n"
+	if got := prism(t, "blobcache", "--conf-dir", dir); got != (result{status: 2, stderr: want}) {
+		t.Errorf("no server:\n got %+v\nwant %s", got, want)
+	}
+	want = "prism: wrong configuration\n/none/blobcache.yaml: there is no such file, nor blobcache.yml, nor blobcache; write one, or name its folder with --conf-dir\n"
+	if got := prism(t, "blobcache", "--conf-dir", "/none"); got != (result{status: 2, stderr: want}) {
+		t.Errorf("no file:\n got %+v\nwant %s", got, want)
+	}
+}
+
+// TestBadSettings: settings that only the disk itself can judge are a wrong configuration too.
+func TestBadSettings(t *testing.T) {
+	mount := t.TempDir()
+	dir := configure(t, fmt.Sprintf("servers: {http: }\nstore: {disk: {mount_point: %s, max_size: 20MB, segment_size: 16MB}}\n", mount))
+	got := prism(t, "blobcache", "--conf-dir", dir)
+	if got.status != 2 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, "max_size") {
+		t.Errorf("a cap that is too small: %+v", got)
+	}
+	if err := os.WriteFile(filepath.Join(mount, "letter.txt"), []byte("dear"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir = configure(t, fmt.Sprintf("servers: {http: }\nstore: {disk: {mount_point: %s}}\n", mount))
+	got = prism(t, "blobcache", "--conf-dir", dir)
+	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, "choose an empty folder") {
+		t.Errorf("somebody else's folder: %+v", got)
+	}
+}
+
+// TestExamples reads the configurations that people copy.
+func TestExamples(t *testing.T) {
+	got := prism(t, "check-config", "blobcache", "--conf-dir", "../../examples/edge")
+	want := result{stdout: `../../examples/edge/blobcache.yaml is right
+http: :5569, 200 requests and 16000 connections at once, readers of at least 8KiB/s
+log: info as text; drain: 20s
+store: caching edge
+  cache: disk blobcache, /mnt/blobcache, at most 500GiB, sync interval
+  origin: http https://blobs.example.com/
+`}
+	if got != want {
+		t.Errorf("edge:\n got %+v\nwant %+v", got, want)
+	}
+	got = prism(t, "check-config", "blobcache", "--conf-dir", "../../examples/legacy")
+	const file = "../../examples/legacy/blobcache.yaml:"
+	want = result{status: 2, stdout: "warning: " + file + "14:3: servers.http3: has no effect: this version does not serve HTTP/3 yet\n" +
+		"warning: " + file + "17:3: servers.peer: has no effect: this version does not serve the peer protocol yet\n",
+		stderr: "prism: wrong configuration\n" +
+			file + "23:7: store.caching.cache.db_backed: kind db_backed is not in this version yet\n" +
+			file + "38:7: store.caching.origin.ittt: kind ittt is not in this version yet\n" +
+			file + "40:11: store.caching.origin.ittt.this.http3: kind http3 is not in this version yet\n" +
+			file + "45:11: store.caching.origin.ittt.that.ittt: kind ittt is not in this version yet\n" +
+			file + "47:15: store.caching.origin.ittt.that.ittt.this.upstream: kind upstream is not in this version yet\n"}
+	if got != want {
+		t.Errorf("legacy:\n got %+v\nwant %+v", got, want)
+	}
+}
+
+// TestReadme reads the configuration that the README shows.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, doc, ok := strings.Cut(string(text), "```yaml\n")
+	doc, _, ended := strings.Cut(doc, "```")
+	if !ok || !ended {
+		t.Fatal("the README shows no configuration")
+	}
+	if got := prism(t, "check-config", "blobcache", "--conf-dir", configure(t, doc)); got.status != 0 || strings.Contains(got.stdout, "warning") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestOldFile is the blobcache example of the old servers' own documentation: db_backed is all that is missing.
+func TestOldFile(t *testing.T) {
+	dir := configure(t, `servers:
+  http:
+    port: 5569
+    max_concurrent_requests: 200
+  http3:
+    port: 5568
+    max_concurrent_requests: 200
+  peer:
+    port: 5567
+store:
+  caching:
+    cache:
+      db_backed:
+        user: reflector
+        password: reflector
+        database: reflector
+        host: localhost
+        port: 3306
+        has_cap: true
+        max_size: 500GB
+        store:
+          disk:
+            name: blobcache
+            mount_point: /mnt/blobcache/cache
+            sharding_size: 2
+    origin:
+      http:
+        endpoint: https://s3.yourendpoint.tv/blobs-bucket/
+        sharding_size: 4
+`)
+	want := "prism: wrong configuration\n" + filepath.Join(dir, "blobcache.yaml") +
+		":13:7: store.caching.cache.db_backed: kind db_backed is not in this version yet\n"
+	if got := prism(t, "check-config", "blobcache", "--conf-dir", dir); got.status != 2 || got.stderr != want {
+		t.Errorf("got %+v\nwant %s", got, want)
+	}
+}
+
+// TestPortInUse names the key to change, and releases the stores.
+func TestPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	free, metrics := freePorts(t)
+	mount := t.TempDir()
+	conf := func(port int) string {
+		return configure(t, fmt.Sprintf("servers: {http: {port: %d}}\nstore: {disk: {mount_point: %s, max_size: 256MB}}\n", port, mount))
+	}
+	for range 2 { // the second one finds the mount unlocked
+		dir := conf(port)
+		got := prism(t, "blobcache", "--conf-dir", dir, "--metrics-port", strconv.Itoa(metrics))
+		want := fmt.Sprintf("prism: %s:1:11: servers.http.port: listen tcp :%d: bind: address already in use; choose another port, or stop the program that has it\n",
+			filepath.Join(dir, "blobcache.yaml"), port)
+		if got.status != 1 || !strings.HasSuffix(got.stderr, want) {
+			t.Errorf("got %+v\nwant %s", got, want)
+		}
+	}
+	got := prism(t, "blobcache", "--conf-dir", conf(free), "--metrics-port", strconv.Itoa(port))
+	want := fmt.Sprintf("prism: --metrics-port: listen tcp :%d: bind: address already in use; choose another port, or stop the program that has it\n", port)
+	if got.status != 1 || !strings.HasSuffix(got.stderr, want) {
+		t.Errorf("got %+v\nwant %s", got, want)
+	}
+}
+
+// fetch is a page's status and body.
+func fetch(t *testing.T, url string) (int, []byte) {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, body
+}
