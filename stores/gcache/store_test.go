@@ -30,9 +30,11 @@ func open(t *testing.T, strategy gcache.Strategy, size int) (*gcache.Store, *mem
 	return s, child
 }
 
-// Two blobs of room: the suite runs through eviction everywhere.
+// Two blobs of room: the suite runs through eviction everywhere. One strategy of ours and one of the library's; the
+// others differ from them only in the order of eviction, which TestBoundHolds and TestStrategies cover.
 func TestConformance(t *testing.T) {
-	for name, strategy := range strategies {
+	for _, name := range []string{"lfu", "arc"} {
+		strategy := strategies[name]
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, storetest.Config{Open: func(t *testing.T) stores.Store {
 				s, _ := open(t, strategy, 2)
