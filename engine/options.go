@@ -17,11 +17,11 @@ import (
 type Sync uint8
 
 const (
-	// SyncInterval: what was acknowledged is durable within Options.SyncInterval.
+	// SyncInterval promises that what was acknowledged is durable within Options.SyncInterval.
 	SyncInterval Sync = iota
-	// SyncAlways: what is acknowledged is durable.
+	// SyncAlways promises that what is acknowledged is durable.
 	SyncAlways
-	// SyncNever: what was acknowledged is durable after a clean Close.
+	// SyncNever promises that what was acknowledged is durable after a clean Close.
 	SyncNever
 )
 
@@ -74,7 +74,7 @@ const (
 	coldBuffers     = 32
 )
 
-// ErrOptions: an option has a value that cannot be.
+// ErrOptions means that an option has a value that cannot be.
 var ErrOptions = errors.New("engine: bad option")
 
 // withDefaults fills in what is not set and checks the rest.

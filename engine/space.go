@@ -75,7 +75,11 @@ func (e *Engine) excess() int64 {
 
 // reserve claims a slot and room for n bytes in an active segment, waiting shortly for one to be created.
 func (e *Engine) reserve(ctx context.Context, n uint32) (*seg, segments.Location, error) {
-	var timeout <-chan time.Time
+	if s, loc, ok := e.act.reserve(e, n); ok {
+		return s, loc, nil
+	}
+	timeout := time.NewTimer(reserveWait)
+	defer timeout.Stop()
 	for {
 		ready := e.act.changed()
 		if s, loc, ok := e.act.reserve(e, n); ok {
@@ -86,14 +90,9 @@ func (e *Engine) reserve(ctx context.Context, n uint32) (*seg, segments.Location
 			e.stats.rejected.Add(1)
 			return nil, segments.Location{}, err
 		}
-		if timeout == nil {
-			t := time.NewTimer(reserveWait)
-			defer t.Stop()
-			timeout = t.C
-		}
 		select {
 		case <-ready:
-		case <-timeout:
+		case <-timeout.C:
 			e.stats.rejected.Add(1)
 			return nil, segments.Location{}, blob.ErrFull
 		case <-ctx.Done():
