@@ -42,7 +42,7 @@
 //   - Serving starts at once. A walk in the background adds files that the index lacks, in the order of their last use,
 //     and drops rows whose file is gone. Until the first walk of a folder has ended nothing is evicted, and blobs pass
 //     through where the cap could otherwise be exceeded.
-//   - max_size covers the files by whole blocks, files that are deleted and still read, puts under way, and the index
+//   - max_size covers the files by whole blocks, their folders, files that are deleted and still read, puts under way, and the index
 //     with a reserve for its compactions. A put finds no room only where nothing can be evicted: then it is
 //     blob.ErrFull, and fills pass through.
 //   - A hit writes nothing. It sets a bit in memory that the evictor reads.

@@ -88,7 +88,7 @@ func openFiles(o Options, prefix int) (backend, error) {
 		return nil, fmt.Errorf("%w: max_size %d is less than %d, which the index and a few blobs need",
 			ErrOptions, o.MaxSize, leastSize)
 	}
-	s, err := newFiles(o)
+	s, err := newFiles(o, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +105,11 @@ func openFiles(o Options, prefix int) (backend, error) {
 	s.stats.openTime = time.Since(began)
 	total := s.com.totals()
 	s.log.Info("one-file-a-blob store is open", "dir", s.root, "sharding_size", prefix, "blobs", total.LiveBlobs,
-		"bytes", total.LiveBytes, "limit", s.space.bound(), "sync", s.sync.String(), "took", s.stats.openTime.Round(time.Millisecond))
+		"bytes", total.LiveBytes, "max_size", o.MaxSize, "sync", s.sync.String(), "took", s.stats.openTime.Round(time.Millisecond))
 	return s, nil
 }
 
-func newFiles(o Options) (*files, error) {
+func newFiles(o Options, prefix int) (*files, error) {
 	policy, err := evict.New(o.Eviction)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func newFiles(o Options) (*files, error) {
 		locks:    newLocks(),
 		open:     openTable{m: map[blob.Hash]*openFile{}},
 		unsynced: unsynced{m: map[blob.Hash]*sharded.Written{}},
-		space:    space{maxSize: o.MaxSize, minFree: o.MinFree, changed: make(chan struct{})},
+		space:    space{maxSize: o.MaxSize, minFree: o.MinFree, prefix: prefix, changed: make(chan struct{})},
 		buffers:  bufpool.New(sendBuffer, idleBuffers),
 		proofs:   bufpool.NewBudget(blob.MaxSize, max(4, 2*runtime.GOMAXPROCS(0))),
 		walked:   make(chan struct{}),
@@ -236,7 +236,7 @@ func (s *files) load() error {
 	if err := b.Commit(true); err != nil {
 		return fmt.Errorf("%w%s", err, mount.Hint(err))
 	}
-	s.space.setLive(total.LiveBytes)
+	s.space.setLive(total)
 	if s.complete.Load() && !meta.Clean {
 		s.space.setSlack(true)
 	}

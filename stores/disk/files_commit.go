@@ -156,7 +156,7 @@ func (s *files) publish(total index.SegmentRow, changed int64, sync bool) {
 		s.com.dirty = 0
 	}
 	s.com.mu.Unlock()
-	s.space.setLive(total.LiveBytes)
+	s.space.setLive(total)
 }
 
 // count adds n rows like e to the totals, and returns the bytes that this concerns.

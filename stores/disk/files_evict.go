@@ -27,7 +27,7 @@ func (s *files) evictLoop() {
 // evictExcess evicts until nothing is missing. A pass over the order ends at what was the youngest blob when it began:
 // what it keeps goes behind that. When two whole passes find nothing to evict, puts are turned away for a while.
 func (s *files) evictExcess() {
-	passes, youngest := 0, s.seq.last.Load()
+	passes, youngest := 0, s.seq.next()
 	for s.space.excess() > 0 && s.stopping.Err() == nil {
 		b, err := s.chooseVictims(s.space.excess(), youngest)
 		if err == nil {
@@ -47,7 +47,7 @@ func (s *files) evictExcess() {
 			s.space.setStuck(true)
 			return
 		}
-		s.evictFrom, youngest = 0, s.seq.last.Load()
+		s.evictFrom, youngest = 0, s.seq.next()
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
 )
 
 const (
@@ -32,7 +34,9 @@ type space struct {
 	maxSize, minFree int64 // as configured
 
 	mu       sync.Mutex
+	prefix   int   // length of the folders' names
 	live     int64 // files that have rows
+	folders  int64 // what the folders of those take
 	inflight int64 // puts that reserved their room and have no row yet
 	grabbed  int64 // files without rows that are not gone yet: being removed, or removed and still read
 	slack    int64 // files that the index may have lost
@@ -44,7 +48,7 @@ type space struct {
 }
 
 func (p *space) usedLocked() int64 {
-	return p.live + p.inflight + p.grabbed + p.slack + p.index + indexReserve
+	return p.live + p.folders + p.inflight + p.grabbed + p.slack + p.index + indexReserve
 }
 
 // used is what the mount accounts for now.
@@ -66,11 +70,20 @@ func (p *space) notifyLocked() {
 	p.changed = make(chan struct{})
 }
 
-func (p *space) setLive(n int64) {
+// entryBytes is what a file's name takes in its folder, with the room that such folders leave unused.
+const entryBytes = 192
+
+// setLive notes what all rows add up to.
+func (p *space) setLive(total index.SegmentRow) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	less := n < p.live
-	p.live = n
+	less := total.LiveBytes < p.live
+	p.live = total.LiveBytes
+	folders := total.LiveBlobs
+	if p.prefix < 8 {
+		folders = min(folders, 1<<(4*p.prefix))
+	}
+	p.folders = max(folders*segments.BlockSize, total.LiveBlobs*entryBytes)
 	if less {
 		p.notifyLocked()
 	}
@@ -206,7 +219,7 @@ func (s *files) measure() {
 	if floor == 0 {
 		floor = min(max(u.Total/100, minFreeDefault), u.Total/10)
 	}
-	held := p.live + p.grabbed + p.index
+	held := p.live + p.folders + p.grabbed + p.index
 	p.limit = held + u.Free - floor
 	if p.maxSize > 0 {
 		p.limit = min(p.limit, p.maxSize)
