@@ -226,3 +226,30 @@ func TestAgainstModel(t *testing.T) {
 		t.Errorf("%d blobs are counted, the model has %d", s.Blobs, len(have))
 	}
 }
+
+// TestFillIsNoHit puts blobs, reads each once as the client of its fill does, and some again: under pressure those that
+// were read again stay longest.
+func TestFillIsNoHit(t *testing.T) {
+	e := open(t, engine.Options{Dir: t.TempDir(), MaxSize: 128 << 20, SegmentSize: 8 << 20})
+	var all []blob.Verified
+	for i := range 120 {
+		v := randomBlob(t, 1<<20)
+		if err := e.Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Fatal(err)
+		}
+		mustGet(t, e, v)
+		if i < 20 {
+			mustGet(t, e, v)
+		}
+		all = append(all, v)
+	}
+	kept := 0
+	for _, v := range all[:20] {
+		if ok, err := e.Has(t.Context(), v.Hash()); err == nil && ok {
+			kept++
+		}
+	}
+	if s := e.Stats(); kept < 18 || s.Kept > 40 {
+		t.Errorf("%d of 20 blobs that were read again are there, and %d records were kept in all", kept, s.Kept)
+	}
+}

@@ -49,7 +49,7 @@ type Options struct {
 
 	// MaxSize bounds everything on the mount; 0 leaves MinFree as the only bound.
 	MaxSize int64
-	// MinFree is kept free on the file system. Default: the larger of 1 % and 1 GiB, but never more than a tenth.
+	// MinFree is kept free on the file system. Default: the larger of 1 % and 1 GiB.
 	MinFree int64
 	// SegmentSize is the payload of one segment. Default: MaxSize / 64, between 16 MiB and 1 GiB.
 	SegmentSize int64
@@ -76,6 +76,12 @@ const (
 
 // ErrOptions means that an option has a value that cannot be.
 var ErrOptions = errors.New("engine: bad option")
+
+// Check says what is wrong with the options as such, without a look at the disk. The error is ErrOptions.
+func (o Options) Check() error {
+	_, err := o.withDefaults()
+	return err
+}
 
 // withDefaults fills in what is not set and checks the rest.
 func (o Options) withDefaults() (Options, error) {

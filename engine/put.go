@@ -71,7 +71,7 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 		},
 		after: func() {
 			if won {
-				s.SetChecked(rec.Slot)
+				s.SetFresh(rec.Slot)
 				e.complete(s, rec.Slot)
 			}
 		},

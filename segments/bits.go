@@ -35,6 +35,14 @@ func (s *Segment) Touch(slot uint32) {
 	s.mu.Unlock()
 }
 
+// SetFresh notes that the record was written by this process, so that it is checked, and that nobody has read it.
+func (s *Segment) SetFresh(slot uint32) {
+	s.mu.Lock()
+	s.bits.set(2*slot + bitChecked)
+	s.fresh.set(slot)
+	s.mu.Unlock()
+}
+
 // Touched says whether the record was read since the bit was last cleared.
 func (s *Segment) Touched(slot uint32) bool {
 	s.mu.Lock()

@@ -1,7 +1,8 @@
 package segments
 
 // Pin keeps the extent of a slot readable until Unpin. It says false when the record died in this process or the
-// segment is closed: the caller must then look the blob up again. On success it also touches the record.
+// segment is closed: the caller must then look the blob up again. On success it also touches the record, unless this is
+// the first time since SetFresh: whoever caused a blob to be fetched reads it at once, which says nothing about its worth.
 func (s *Segment) Pin(slot uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -9,7 +10,11 @@ func (s *Segment) Pin(slot uint32) bool {
 		return false
 	}
 	s.pins[slot]++
-	s.bits.set(2*slot + bitTouched)
+	if s.fresh.has(slot) {
+		s.fresh.clear(slot)
+	} else {
+		s.bits.set(2*slot + bitTouched)
+	}
 	return true
 }
 

@@ -22,6 +22,7 @@ type Segment struct {
 	mapped diskfs.Mapping // nil where the file system has no mappings
 	pins   map[uint32]int // by slot
 	bits   bitmap         // two bits a slot: see bits.go
+	fresh  bitmap         // written by this process and not read yet
 	dead   bitmap         // records that died in this process: see Pin
 	held   map[uint32]func()
 	closed bool
