@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"github.com/OdyseeTeam/prism/index/guardfs"
 )
 
 // The errors that callers branch on, with errors.Is.
@@ -39,8 +41,9 @@ func (e *RowError) Is(target error) bool { return target == ErrCorrupt }
 // disk and stay as they are, but for a file that is missing: the disk is fine then, and the index is not whole.
 func judgeOpen(err error) error {
 	var errno syscall.Errno
+	var write *guardfs.WriteError
 	switch {
-	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat), errors.Is(err, ErrLocked):
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat), errors.Is(err, ErrLocked), errors.As(err, &write):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)

@@ -105,12 +105,13 @@ func (x *Index) Err() error {
 	}
 }
 
-// watch reports the failure.
+// watch reports the failure, if there is one before Close.
 func (x *Index) watch() {
 	select {
 	case <-x.closing:
-	case <-x.guard.Failed():
-		err := x.Err()
+	case <-x.Failed():
+	}
+	if err := x.Err(); err != nil {
 		x.log.Error("index: no more changes are taken", "err", err)
 		if x.onFailure != nil {
 			x.onFailure(err)
@@ -157,7 +158,7 @@ func (x *Index) shut() {
 // closePebble closes the database, unless the index failed: then Pebble would wait for ever. When that happens midway,
 // the goroutine is left behind.
 func (x *Index) closePebble() error {
-	if x.db == nil || x.Err() != nil {
+	if x.Err() != nil || x.db == nil { // in this order: an Open that was left behind may be setting db
 		return nil
 	}
 	done := make(chan error, 1)

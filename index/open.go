@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -15,13 +16,8 @@ import (
 	"github.com/OdyseeTeam/prism/index/guardfs"
 )
 
-const (
-	// slowWrite is how long one write, sync or rename may take before it counts as slow.
-	slowWrite = 5 * time.Second
-
-	// openGrace is how long Pebble may take to give up opening after the first failed write, before it is abandoned.
-	openGrace = 10 * time.Second
-)
+// slowWrite is how long one write, sync or rename may take before it counts as slow.
+const slowWrite = 5 * time.Second
 
 // Open opens the index in o.Dir, and makes one when there is none. Work that an unclean end left over is done before it
 // returns: at most two logs of the size of a memtable are read.
@@ -40,7 +36,7 @@ func Open(o Options) (*Index, error) {
 	disk, monitor := vfs.WithDiskHealthChecks(o.FS, slowWrite, nil, x.diskSlow)
 	x.monitor, x.guard = monitor, guardfs.New(disk)
 
-	if err := x.open(o); err != nil {
+	if err := x.openAside(o); err != nil {
 		if first := x.guard.Err(); first != nil {
 			err = first
 		}
@@ -53,45 +49,93 @@ func Open(o Options) (*Index, error) {
 	return x, nil
 }
 
-// open takes the steps of Open in their order.
-func (x *Index) open(o Options) error {
-	if err := x.makeFolder(o.Dir); err != nil {
+// openAside opens on a goroutine that is left behind when a call of it is parked, or when Pebble waits for one that is.
+func (x *Index) openAside(o Options) error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() {
+			if cause := recover(); cause != nil { // replaying a damaged log can panic
+				err = fmt.Errorf("%w: %v", ErrCorrupt, cause)
+			}
+			done <- err
+		}()
+		err = x.open(o)
+	}()
+	select {
+	case err := <-done:
 		return err
+	case <-x.guard.Parked():
+		return x.guard.Err()
 	}
-	lock, err := pebble.LockDirectory(o.Dir, x.guard)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrLocked, err)
-	}
-	if err := x.guard.Adopt(o.Dir); err != nil {
-		return err
-	}
-	if err := x.checkFormat(o.Dir); err != nil {
-		return err
-	}
-	if x.db, err = x.openPebble(o.Dir, x.pebbleOptions(o, lock)); err != nil {
-		return err
-	}
-	x.lock = lock
-	if _, _, err := x.readMeta(); err != nil {
-		return err
-	}
-	return x.guard.Arm()
 }
 
-// makeFolder makes a missing folder, durably.
-func (x *Index) makeFolder(dir string) error {
-	_, err := x.guard.Stat(dir)
-	if !errors.Is(err, fs.ErrNotExist) {
+// open takes the steps of Open in their order.
+func (x *Index) open(o Options) (err error) {
+	if err = x.makeFolder(o.Dir); err != nil {
 		return err
+	}
+	if x.lock, err = x.takeLock(o.Dir); err != nil {
+		return err
+	}
+	if err = x.guard.Adopt(o.Dir); err != nil {
+		return err
+	}
+	if err = x.checkFormat(o.Dir); err != nil {
+		return err
+	}
+	x.db, err = pebble.Open(o.Dir, x.pebbleOptions(o))
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	if err != nil {
+		return err
+	}
+	if _, _, err = x.readMeta(); err != nil {
+		return err
+	}
+	return x.guard.Err()
+}
+
+// makeFolder makes a missing folder, and those above it, durably.
+func (x *Index) makeFolder(dir string) error {
+	var parents []string
+	for at := dir; ; at = x.guard.PathDir(at) {
+		_, err := x.guard.Stat(at)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		parents = append(parents, x.guard.PathDir(at))
+	}
+	if len(parents) == 0 {
+		return nil
 	}
 	if err := x.guard.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	parent, err := x.guard.OpenDir(x.guard.PathDir(dir))
-	if err != nil {
-		return err
+	for _, p := range parents {
+		d, err := x.guard.OpenDir(p)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return nil
+}
+
+// takeLock keeps others out. Pebble would too, but has no error of its own for it.
+func (x *Index) takeLock(dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, x.guard)
+	var errno syscall.Errno
+	if err == nil || errors.As(err, &errno) && errno != syscall.EAGAIN {
+		return lock, err
+	}
+	return nil, fmt.Errorf("%w: %w", ErrLocked, err)
 }
 
 // checkFormat refuses the files of a later Pebble, before Pebble sees them: it would go on in the later format if it
@@ -108,41 +152,9 @@ func (x *Index) checkFormat(dir string) error {
 	case version > FormatVersion:
 		return fmt.Errorf("%w: Pebble %d, this program writes %d", ErrNewerFormat, version, FormatVersion)
 	}
-	return nil
-}
-
-// openPebble opens the database on a goroutine that is left behind when Pebble hangs, as it does when a file that it
-// needs cannot be written: the guard then parks it.
-func (x *Index) openPebble(dir string, p *pebble.Options) (*pebble.DB, error) {
-	type result struct {
-		db  *pebble.DB
-		err error
+	// The format is marked last when a database is made. Without this Pebble would begin an empty one over the old.
+	if text, err = atomicfs.ReadMarker(x.guard, dir, "manifest"); err == nil && text == "" {
+		err = fmt.Errorf("%w: no manifest is marked as current", ErrCorrupt)
 	}
-	done := make(chan result, 1)
-	go func() {
-		var r result
-		defer func() {
-			if cause := recover(); cause != nil { // replaying a damaged log can panic
-				r = result{err: fmt.Errorf("%w: %v", ErrCorrupt, cause)}
-			}
-			done <- r
-		}()
-		r.db, r.err = pebble.Open(dir, p)
-	}()
-	failed, late := x.guard.Failed(), (<-chan time.Time)(nil)
-	for {
-		select {
-		case r := <-done:
-			if pebble.IsCorruptionError(r.err) {
-				r.err = fmt.Errorf("%w: %w", ErrCorrupt, r.err)
-			}
-			return r.db, r.err
-		case <-x.guard.Parked():
-			return nil, x.guard.Err()
-		case <-failed:
-			failed, late = nil, time.After(openGrace)
-		case <-late:
-			return nil, x.guard.Err()
-		}
-	}
+	return err
 }

@@ -49,10 +49,10 @@ func (o Options) withDefaults() Options {
 }
 
 // pebbleOptions is how Pebble is set up. Each line that departs from Pebble's own choice says why.
-func (x *Index) pebbleOptions(o Options, lock *pebble.Lock) *pebble.Options {
+func (x *Index) pebbleOptions(o Options) *pebble.Options {
 	p := &pebble.Options{
 		FS:                 x.guard,
-		Lock:               lock,
+		Lock:               x.lock,
 		Cache:              x.cache,
 		FormatMajorVersion: pebble.FormatMajorVersion(FormatVersion),
 		Logger:             &pebbleLogger{log: o.Logger, guard: x.guard},

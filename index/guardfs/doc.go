@@ -6,15 +6,16 @@
 // parks, which means that its goroutine sleeps until the process ends. From then on every call that would change
 // anything parks as well, so that an abandoned Pebble cannot touch the folder any more. Reads go on.
 //
-// What fails a guarded file system: an error of create, write, sync, link, rename, reuse, mkdir, lock, or of closing a
-// file that was written. What does not: an error of open, read, stat, list, remove or of asking for free space. Those
+// What fails a guarded file system: an error of create, write, sync, link, rename, reuse, mkdir, or of closing a file
+// that was written. What does not: an error of open, read, stat, list, lock, remove or of asking for free space. Those
 // come back as they are.
 //
-// Its life has four phases. While opening (from New to Arm) errors come back as they are, so that pebble.Open can give
-// up and clean up; only after the first one do calls that make names park, because Pebble would repeat them for ever.
-// While running it guards as said above. Once failed it parks what writes. Once severed (Sever, when the owner is done
-// with it) it parks everything and closes what the abandoned Pebble has open, so that neither descriptors nor the space
-// of unlinked files nor the lock stay behind; what is left is the memory of the parked goroutines.
+// That holds for pebble.Open too, which hangs on a failed write, or panics on a goroutine of its own: it is called on a
+// goroutine that can be left behind, and Parked says that it will not come back.
+//
+// Sever ends the use of a failed file system. Then everything parks, reads included, and all that the abandoned Pebble
+// has open is closed, so that neither descriptors nor the space of unlinked files nor the lock stay behind; what is left
+// is the memory that the parked goroutines hold.
 //
 // Parked goroutines have ParkFrame in their stacks; goroutines of Pebble that wait for them are left too. A test for
 // leaked goroutines may allow both after a failure, and only then.

@@ -11,9 +11,9 @@ import (
 
 // Create guards vfs.FS.Create.
 func (g *FS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	g.enter(making)
+	g.enter(writing)
 	f, err := g.inner.Create(name, c)
-	if err := g.leave(making, "create", name, err); err != nil {
+	if err := g.leave(writing, "create", name, err); err != nil {
 		return nil, err
 	}
 	return g.track(f, name, g.newSize(name)), nil
@@ -21,8 +21,8 @@ func (g *FS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 
 // Link guards vfs.FS.Link.
 func (g *FS) Link(oldname, newname string) error {
-	g.enter(making)
-	err := g.leave(making, "link", newname, g.inner.Link(oldname, newname))
+	g.enter(writing)
+	err := g.leave(writing, "link", newname, g.inner.Link(oldname, newname))
 	if err == nil {
 		g.linkSize(oldname, newname)
 	}
@@ -41,9 +41,9 @@ func (g *FS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 
 // OpenReadWrite guards vfs.FS.OpenReadWrite.
 func (g *FS) OpenReadWrite(name string, c vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	g.enter(making)
+	g.enter(writing)
 	f, err := g.inner.OpenReadWrite(name, c, opts...)
-	if err := g.leave(making, "open", name, err); err != nil {
+	if err := g.leave(writing, "open", name, err); err != nil {
 		return nil, err
 	}
 	return g.track(f, name, g.oldSize(name)), nil
@@ -77,8 +77,8 @@ func (g *FS) RemoveAll(name string) error {
 
 // Rename guards vfs.FS.Rename.
 func (g *FS) Rename(oldname, newname string) error {
-	g.enter(making)
-	err := g.leave(making, "rename", newname, g.inner.Rename(oldname, newname))
+	g.enter(writing)
+	err := g.leave(writing, "rename", newname, g.inner.Rename(oldname, newname))
 	if err == nil {
 		g.moveSize(oldname, newname)
 	}
@@ -87,9 +87,9 @@ func (g *FS) Rename(oldname, newname string) error {
 
 // ReuseForWrite guards vfs.FS.ReuseForWrite.
 func (g *FS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	g.enter(making)
+	g.enter(writing)
 	f, err := g.inner.ReuseForWrite(oldname, newname, c)
-	if err := g.leave(making, "reuse", newname, err); err != nil {
+	if err := g.leave(writing, "reuse", newname, err); err != nil {
 		return nil, err
 	}
 	g.moveSize(oldname, newname)
@@ -98,15 +98,15 @@ func (g *FS) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vf
 
 // MkdirAll guards vfs.FS.MkdirAll.
 func (g *FS) MkdirAll(dir string, perm os.FileMode) error {
-	g.enter(making)
-	return g.leave(making, "mkdir", dir, g.inner.MkdirAll(dir, perm))
+	g.enter(writing)
+	return g.leave(writing, "mkdir", dir, g.inner.MkdirAll(dir, perm))
 }
 
-// Lock guards vfs.FS.Lock.
+// Lock takes a lock. That someone else has it is no failure of the disk, so that any error is the caller's.
 func (g *FS) Lock(name string) (io.Closer, error) {
-	g.enter(making)
+	g.enter(removing)
 	c, err := g.inner.Lock(name)
-	if err := g.leave(making, "lock", name, err); err != nil {
+	if err := g.leave(removing, "lock", name, err); err != nil {
 		return nil, err
 	}
 	l := &lock{g: g, inner: c}

@@ -1,7 +1,6 @@
 package guardfs
 
 import (
-	"fmt"
 	"io"
 	"sync"
 
@@ -20,8 +19,7 @@ func Park() { select {} }
 type phase uint8
 
 const (
-	phaseOpening phase = iota
-	phaseRunning
+	phaseRunning phase = iota
 	phaseFailed
 	phaseSevered
 )
@@ -31,10 +29,21 @@ type class uint8
 
 const (
 	reading  class = iota // changes nothing
-	removing              // its failure costs space only
-	writing               // to a file that is open
-	making                // makes a name
+	removing              // its failure is not one of the disk, or costs space only
+	writing               // its failure is what must not be seen
 )
+
+// WriteError is the failure of a call that writes.
+type WriteError struct {
+	Op   string // what was tried: create, write, sync, …
+	Name string // of the file, without its folder
+	Err  error
+}
+
+func (e *WriteError) Error() string { return e.Op + " " + e.Name + ": " + e.Err.Error() }
+
+// Unwrap is what the inner file system returned.
+func (e *WriteError) Unwrap() error { return e.Err }
 
 // FS guards an inner file system, for one Pebble. It is safe for concurrent use.
 type FS struct {
@@ -53,7 +62,7 @@ type FS struct {
 	sizes    map[string]*size
 }
 
-// New guards inner. The phase is opening.
+// New guards inner.
 func New(inner vfs.FS) *FS {
 	return &FS{
 		inner:  inner,
@@ -65,21 +74,10 @@ func New(inner vfs.FS) *FS {
 	}
 }
 
-// Arm ends the phase of opening. It returns the error of a call that failed before, and then guards nothing: what was
-// opened must not be used.
-func (g *FS) Arm() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.err == nil && g.phase == phaseOpening {
-		g.phase = phaseRunning
-	}
-	return g.err
-}
-
-// Failed is closed at the first failure, in any phase.
+// Failed is closed at the first failure.
 func (g *FS) Failed() <-chan struct{} { return g.failed }
 
-// Err is the first failure, or nil.
+// Err is the first failure, or nil: a *WriteError, or what Fail was given.
 func (g *FS) Err() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -125,8 +123,6 @@ func (g *FS) enter(c class) {
 // barredLocked says whether a call of this class may no longer reach inner.
 func (g *FS) barredLocked(c class) bool {
 	switch g.phase {
-	case phaseOpening:
-		return g.err != nil && c == making
 	case phaseRunning:
 		return false
 	case phaseFailed:
@@ -139,13 +135,12 @@ func (g *FS) barredLocked(c class) bool {
 func (g *FS) leave(c class, op, name string, err error) error {
 	g.mu.Lock()
 	g.inflight--
-	fault := err != nil && (c == writing || c == making)
+	fault := err != nil && c == writing
 	if fault {
-		g.failLocked(fmt.Errorf("%s %s: %w", op, g.inner.PathBase(name), err))
+		g.failLocked(&WriteError{Op: op, Name: g.inner.PathBase(name), Err: err})
 	}
-	hide := fault && g.phase != phaseOpening
 	g.releaseLocked()
-	if hide {
+	if fault {
 		g.park()
 	}
 	return err

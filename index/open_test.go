@@ -1,0 +1,299 @@
+package index_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/pebblefs"
+)
+
+func optionsOn(disk diskfs.FS) index.Options {
+	return index.Options{FS: pebblefs.New(disk), Dir: "mount/index", MemTableBytes: 64 << 10, CacheBytes: 1 << 20}
+}
+
+// crashed is a disk with an index on it that was not closed: an open has logs to replay and tables to write.
+func crashed(t *testing.T) *crashfs.FS {
+	t.Helper()
+	disk := crashfs.New()
+	x := open(t, optionsOn(disk))
+	if acked, _ := work(x, 60); acked != 60 {
+		t.Fatal("the work was not done")
+	}
+	if err := x.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	settle(disk) // so that all tables count
+	after, _ := disk.Cut(1)
+	return after
+}
+
+// Whatever write of an open fails, Open returns, says that it is the disk, and leaves an index that can be opened once
+// the disk is well again.
+func TestOpenOnAFailingDisk(t *testing.T) {
+	for what, c := range map[string]struct {
+		disk    func() *crashfs.FS
+		batches int
+	}{
+		"new":     {crashfs.New, 0},
+		"crashed": {func() *crashfs.FS { d, _ := crashed(t).Cut(1); return d }, 60},
+	} {
+		t.Run(what, func(t *testing.T) {
+			last, failed := 0, 0
+			for n := 1; n <= last+1; n++ { // the run that is not failed says how many there are
+				disk := c.disk()
+				start, fault := disk.Ops(), crashfs.Op{}
+				disk.SetHook(func(op crashfs.Op) error {
+					if op.N == start+n {
+						fault = op
+						return syscall.EIO
+					}
+					return nil
+				})
+				var x *index.Index
+				var err error
+				within(t, fmt.Sprintf("open with call %d failing", n), func() { x, err = index.Open(optionsOn(disk)) })
+				if fault.N == 0 {
+					break
+				}
+				last = n
+				disk.SetHook(nil)
+				if err == nil {
+					if fault.Kind != crashfs.OpRemove {
+						t.Errorf("call %d, %s: opened all the same", n, callOf(fault))
+					}
+					if err := x.Close(); err != nil {
+						t.Errorf("call %d, %s: close: %v", n, callOf(fault), err)
+					}
+				} else if failed++; !errors.Is(err, syscall.EIO) || errors.Is(err, index.ErrCorrupt) {
+					t.Errorf("call %d, %s: %v", n, callOf(fault), err)
+				}
+				within(t, "opening again", func() {
+					x, err := index.Open(optionsOn(disk))
+					if err != nil {
+						t.Fatalf("after call %d, %s: %v", n, callOf(fault), err)
+					}
+					wantBlobs(t, x, c.batches-workWindow, c.batches)
+					if err := x.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			if failed < 15 {
+				t.Errorf("only %d calls of an open were made to fail", failed)
+			}
+		})
+	}
+}
+
+// Errors of Open tell a damaged index from a bad disk, and both from one that must be left alone.
+func TestOpenDamaged(t *testing.T) {
+	find := func(t *testing.T, disk *crashfs.FS, part string) string {
+		t.Helper()
+		names, err := disk.List("mount/index")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found string
+		for _, n := range names {
+			if strings.HasPrefix(n, part) || filepath.Ext(n) == part {
+				found = n // the last
+			}
+		}
+		if found == "" {
+			t.Fatalf("no %s in %v", part, names)
+		}
+		return filepath.Join("mount/index", found)
+	}
+	overwrite := func(t *testing.T, disk *crashfs.FS, name string, off int64, text string) {
+		t.Helper()
+		f, err := disk.Open(name, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt([]byte(text), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for what, c := range map[string]struct {
+		damage func(t *testing.T, disk *crashfs.FS)
+		want   error
+	}{
+		"no manifest": {func(t *testing.T, d *crashfs.FS) { must(t, d.Remove(find(t, d, "MANIFEST-"))) }, index.ErrCorrupt},
+		"no tables":   {func(t *testing.T, d *crashfs.FS) { must(t, d.Remove(find(t, d, ".sst"))) }, index.ErrCorrupt},
+		"cut table": {func(t *testing.T, d *crashfs.FS) {
+			f, err := d.Open(find(t, d, ".sst"), true)
+			must(t, err)
+			must(t, errors.Join(f.Truncate(100), f.Close()))
+		}, index.ErrCorrupt},
+		"bad manifest":       {func(t *testing.T, d *crashfs.FS) { overwrite(t, d, find(t, d, "MANIFEST-"), 20, "damage") }, index.ErrCorrupt},
+		"no manifest marker": {func(t *testing.T, d *crashfs.FS) { must(t, d.Remove(find(t, d, "marker.manifest"))) }, index.ErrCorrupt},
+		"no format marker": {func(t *testing.T, d *crashfs.FS) {
+			must(t, d.Remove(find(t, d, "marker.format-version")))
+		}, index.ErrCorrupt},
+		"strange marker": {func(t *testing.T, d *crashfs.FS) {
+			must(t, d.Rename(find(t, d, "marker.format-version"), "mount/index/marker.format-version.000099.abc"))
+		}, index.ErrCorrupt},
+		"later Pebble": {func(t *testing.T, d *crashfs.FS) {
+			must(t, d.Rename(find(t, d, "marker.format-version"), "mount/index/marker.format-version.000099.999"))
+		}, index.ErrNewerFormat},
+		"later Pebble that is linked": {func(t *testing.T, d *crashfs.FS) {
+			later := fmt.Sprintf("mount/index/marker.format-version.000099.%03d", pebble.FormatNewest)
+			must(t, d.Rename(find(t, d, "marker.format-version"), later))
+		}, index.ErrNewerFormat},
+		"later rows": {func(t *testing.T, d *crashfs.FS) {
+			db, err := pebble.Open("mount/index", plainPebble(d))
+			must(t, err)
+			must(t, db.Set([]byte("m"), []byte{2, 1, 2, 3}, pebble.Sync))
+			must(t, db.Close())
+		}, index.ErrNewerFormat},
+		"bad meta row": {func(t *testing.T, d *crashfs.FS) {
+			db, err := pebble.Open("mount/index", plainPebble(d))
+			must(t, err)
+			must(t, db.Set([]byte("m"), []byte{1, 1, 2, 3}, pebble.Sync))
+			must(t, db.Close())
+		}, index.ErrCorrupt},
+		"unreadable manifest": {func(t *testing.T, d *crashfs.FS) { must(t, d.FailReads(find(t, d, "MANIFEST-"), 0, 1)) }, syscall.EIO},
+		"unreadable log":      {func(t *testing.T, d *crashfs.FS) { must(t, d.FailReads(find(t, d, ".log"), 0, 1)) }, syscall.EIO},
+		"a file in its place": {func(t *testing.T, d *crashfs.FS) {
+			must(t, d.Rename("mount/index", "mount/other"))
+			f, err := d.Create("mount/index")
+			must(t, err)
+			must(t, f.Close())
+		}, syscall.ENOTDIR},
+	} {
+		t.Run(what, func(t *testing.T) {
+			disk := crashed(t)
+			c.damage(t, disk)
+			before := listAll(t, disk)
+			var x *index.Index
+			var err error
+			within(t, "open", func() { x, err = index.Open(optionsOn(disk)) })
+			if err == nil {
+				x.Close()
+				t.Fatal("opened")
+			}
+			if !errors.Is(err, c.want) || errors.Is(err, index.ErrCorrupt) != (c.want == index.ErrCorrupt) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			if c.want == index.ErrNewerFormat && what != "later rows" && before != listAll(t, disk) {
+				t.Errorf("what must be left alone was changed:\n%s\n%s", before, listAll(t, disk))
+			}
+			if errors.Is(err, index.ErrCorrupt) { // moved away, it makes room for a new one
+				must(t, disk.Rename("mount/index", "mount/quarantine"))
+				x := open(t, optionsOn(disk))
+				if _, err := x.Get(hashOf(1)); !errors.Is(err, blob.ErrNotFound) {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// plainPebble opens the index as a database of no particular kind.
+func plainPebble(d *crashfs.FS) *pebble.Options {
+	return &pebble.Options{
+		FS: pebblefs.New(d), FormatMajorVersion: pebble.FormatMajorVersion(index.FormatVersion), Logger: quiet{},
+	}
+}
+
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)              {}
+func (quiet) Errorf(string, ...any)             {}
+func (quiet) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// listAll names the files of the index, but for the lock.
+func listAll(t *testing.T, disk *crashfs.FS) string {
+	t.Helper()
+	names, err := disk.List("mount/index")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		t.Fatal(err)
+	}
+	return strings.ReplaceAll(strings.Join(names, " "), "LOCK ", "")
+}
+
+func TestOneOwner(t *testing.T) {
+	disk := crashfs.New()
+	x := open(t, optionsOn(disk))
+	if _, err := index.Open(optionsOn(disk)); !errors.Is(err, index.ErrLocked) || errors.Is(err, index.ErrCorrupt) {
+		t.Fatalf("opened twice: %v", err)
+	}
+	must(t, x.Close())
+	must(t, x.Close())
+	open(t, optionsOn(disk))
+}
+
+// A closed index says so, and nothing else happens.
+func TestUseAfterClose(t *testing.T) {
+	x := open(t, optionsOn(crashfs.New()))
+	fill(t, x, 0, 300)
+	c, err := x.Cursor(0)
+	must(t, err)
+	b := x.NewBatch()
+	b.Put(hashOf(400), entryOf(400))
+	must(t, x.Close())
+	_, errGet := x.Get(hashOf(1))
+	_, errCursor := x.Cursor(0)
+	_, errSegments := x.Segments()
+	_, errTombstones := x.Tombstones(1)
+	_, _, errMeta := x.Meta()
+	for range 300 {
+		if _, ok := c.Next(); !ok {
+			break
+		}
+	}
+	for what, err := range map[string]error{
+		"get": errGet, "cursor": errCursor, "segments": errSegments, "tombstones": errTombstones, "meta": errMeta,
+		"all": x.All(func(blob.Hash, index.Entry) error { return nil }), "commit": b.Commit(true), "sync": x.Sync(), "next": c.Err(),
+	} {
+		if !errors.Is(err, index.ErrClosed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	_ = x.Stats()
+}
+
+// What no row can hold is refused, and nothing of its batch is written.
+func TestInvalidRows(t *testing.T) {
+	x := open(t, optionsOn(crashfs.New()))
+	for what, spoil := range map[string]func(*index.Batch){
+		"no length":  func(b *index.Batch) { b.Put(hashOf(2), index.Entry{}) },
+		"too long":   func(b *index.Batch) { e := entryOf(2); e.Length = blob.MaxSize + 1; b.Put(hashOf(2), e) },
+		"kind":       func(b *index.Batch) { e := entryOf(2); e.Kind = 2; b.Put(hashOf(2), e) },
+		"offset":     func(b *index.Batch) { e := entryOf(2); e.Offset++; b.Put(hashOf(2), e) },
+		"no segment": func(b *index.Batch) { e := entryOf(2); e.Segment = 0; b.Put(hashOf(2), e) },
+		"restamped":  func(b *index.Batch) { b.Restamp(hashOf(2), index.Entry{}, 9) },
+		"segment 0":  func(b *index.Batch) { b.SetSegment(index.SegmentRow{}) },
+		"state":      func(b *index.Batch) { b.SetSegment(index.SegmentRow{ID: 1, State: 4}) },
+		"below 0":    func(b *index.Batch) { b.SetSegment(index.SegmentRow{ID: 1, LiveBytes: -1}) },
+	} {
+		b := x.NewBatch()
+		b.Put(hashOf(1), entryOf(1))
+		spoil(b)
+		if err := b.Commit(true); !errors.Is(err, index.ErrInvalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if _, err := x.Get(hashOf(1)); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("%s: a part of the batch was written: %v", what, err)
+		}
+	}
+}
