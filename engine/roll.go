@@ -155,6 +155,9 @@ func (e *Engine) roll() (bool, error) {
 	need := activeCharge(e.o.SegmentSize)
 	defer poke(e.evictNow)
 	if e.used()+need > e.limit.Load() {
+		if e.recovering() { // nothing is evicted yet: puts need not wait for it
+			e.act.setRefusal(blob.ErrFull)
+		}
 		return false, nil
 	}
 	id, err := e.nextSegmentID()
