@@ -27,6 +27,7 @@ ONCE         ?= $(CI)
 
 FUZZTIME     ?= 60s
 CRASH_POINTS ?= 5000
+KILLS        ?= 60
 BENCH        ?= .
 PKGS         ?= ./...
 
@@ -53,9 +54,10 @@ race: ## run every test under the race detector (needs a C compiler)
 	CGO_ENABLED=1 .ci/test -race -timeout 30m $(PKGS)
 
 .PHONY: crash
-crash: ## cut the power at CRASH_POINTS points (5000), and seed every bug that the cuts must find
+crash: ## 5000 power cuts, every seeded bug, 60 kills; as root on a file system of its own (CRASH_POINTS, KILLS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestCrashPoints$$' ./engine -crash-points $(CRASH_POINTS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestMutantsAreCaught$$' ./engine -all-mutants
+	$(GO) test -count=1 -timeout 60m -v ./internal/crashtest -kills $(KILLS) $(if $(filter 0,$(shell id -u)),-loop)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s each)
