@@ -3,6 +3,7 @@ package httpd_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -223,6 +224,28 @@ func expect(t *testing.T, c io.Reader, code string, body []byte) {
 	}
 	if !bytes.Equal(got, body) {
 		t.Fatalf("%d wrong bytes", len(got))
+	}
+}
+
+// A header that is larger than net/http's buffer still comes before the body, and Via stays JSON.
+func TestLongVia(t *testing.T) {
+	data := content(20, 100_000)
+	store := newShelf(data)
+	store.first(func(ctx context.Context, _ blob.Hash) error {
+		for range 40 {
+			blob.TraceOf(ctx).Add(blob.Hop{Origin: "caching\r\nSet-Cookie: x", Host: strings.Repeat("é\"", 60)})
+		}
+		return nil
+	})
+	s := start(t, httpd.Options{Store: store})
+	top, body := s.get("/" + blob.Sum(data).String())
+	if body != string(data) {
+		t.Errorf("%d bytes came, or wrong ones", len(body))
+	}
+	_, via, _ := strings.Cut(top, "\r\nVia: ")
+	via, _, _ = strings.Cut(via, "\r\n")
+	if len(top) < 4096 || !json.Valid([]byte(via)) || strings.Contains(top, "\nSet-Cookie") {
+		t.Errorf("%d bytes of header:\n%s", len(top), top)
 	}
 }
 

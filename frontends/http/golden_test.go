@@ -166,7 +166,7 @@ func TestWire(t *testing.T) {
 	}
 }
 
-// Errors of a store, and the answers they mean. Only one of them is 404.
+// Errors of a store, and the answers they mean: the half of BAD-INPUTS 24 that a client sees. Only one of them is 404.
 func TestStoreErrors(t *testing.T) {
 	store := newShelf()
 	s := start(t, httpd.Options{Store: store})

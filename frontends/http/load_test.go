@@ -415,3 +415,27 @@ func TestServeErrors(t *testing.T) {
 		}
 	}
 }
+
+// A reader that has not proved prompt is given little ahead; one that has is given all that the kernel holds.
+func TestUnsentBytesAreLimited(t *testing.T) {
+	data, other := content(18, blob.MaxSize), content(19, 1000)
+	s := start(t, httpd.Options{Store: newShelf(data, other)})
+	c := s.dial()
+	ask := func() {
+		if _, err := io.WriteString(c, requestFor(blob.Sum(data))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask()
+	until(t, "the body to be on its way", func() bool { return s.Stats().Sending == 1 })
+	for range 20 {
+		s.get("/" + blob.Sum(other).String())
+	}
+	if st := s.Stats(); st.Sending != 1 || st.Downloads != 20 {
+		t.Errorf("a reader that reads nothing: %d sending, %d sent", st.Sending, st.Downloads)
+	}
+	expect(t, c, "200", data)
+	ask()
+	until(t, "the kernel to take all of it", func() bool { return s.Stats().Downloads == 22 })
+	expect(t, c, "200", data)
+}
