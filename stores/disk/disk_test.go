@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/stores"
@@ -11,6 +12,9 @@ import (
 // open opens a store with some options over the defaults of these tests.
 func open(t *testing.T, o disk.Options) *disk.Store {
 	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	s, err := disk.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

