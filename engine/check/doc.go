@@ -1,0 +1,28 @@
+// Package check looks at a mount that is not open, and says whether its superblock, its segments and its index agree.
+// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log.
+//
+// # What it holds a mount to
+//
+// Whatever happened to it:
+//
+//   - the superblock is whole, and no segment has an id at or above its ceiling;
+//   - each blob row has one order row, and each order row its blob row;
+//   - a segment row counts the blob rows of its segment, and fits the segment's header;
+//   - below the watermark, a blob row names a valid slot that is not dead and says the same; its extent lies inside the
+//     payloads, holds data, and overlaps no other; on demand, its payload has its CRC, and its hash.
+//
+// After a run that ended in good order also:
+//
+//   - all that holds above watermarks too: each is at its segment's last slot, and no segment is active;
+//   - each segment file has its row and each row its file, and a valid slot that is not dead has its blob row;
+//   - no segment occupies more than its table and its live records, but for what a file system needs itself.
+//
+// After any other run the next open has work left: records above the watermarks to add or to drop, dead marks that did
+// not reach the disk, segments half made or half removed. Such things are counted as pending, and are no findings.
+//
+// # Memory
+//
+// It keeps about 100 bytes a blob, and what one segment's table says.
+//
+// It does not import package engine: what it knows of the rules it knows from the formats.
+package check

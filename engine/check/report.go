@@ -1,0 +1,186 @@
+package check
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+// Kind says what is wrong.
+type Kind string
+
+// The kinds of findings.
+const (
+	Superblock      Kind = "superblock"       // damaged, or its id ceiling is below a segment's id
+	Index           Kind = "index"            // damaged, or lost
+	ForeignFile     Kind = "foreign-file"     // something among the segments that is none
+	SegmentMissing  Kind = "segment-missing"  // rows of a segment that has no file
+	SegmentUnknown  Kind = "segment-unknown"  // a file that has no row
+	SegmentDamaged  Kind = "segment-damaged"  // a file that is no segment, or not the one that its name says
+	SegmentRow      Kind = "segment-row"      // its state, capacity, slots or watermark cannot be
+	Totals          Kind = "totals"           // a segment row that does not count its blob rows
+	RowWithoutSlot  Kind = "row-without-slot" // a blob row whose slot is not valid
+	RowOfDeadSlot   Kind = "row-of-dead-slot" // a blob row whose slot is marked dead
+	RowOfOtherSlot  Kind = "row-of-other"     // a blob row that says something else than its slot
+	SlotWithoutRow  Kind = "slot-without-row" // a record that the index does not have
+	SlotBeyondEnd   Kind = "slot-beyond-end"  // a slot above those that its sealed segment has
+	NoData          Kind = "no-data"          // an extent with a hole in it
+	Overlap         Kind = "overlap"          // an extent that is used twice
+	OrderWithoutRow Kind = "order-without-row"
+	RowWithoutOrder Kind = "row-without-order"
+	Leak            Kind = "leak"       // blocks that no live record needs
+	Payload         Kind = "payload"    // its CRC does not match
+	WrongHash       Kind = "wrong-hash" // its CRC matches, and its hash does not
+	Unreadable      Kind = "unreadable" // the disk returned an error
+)
+
+// NoSlot is Finding.Slot when the finding is not about one slot.
+const NoSlot = -1
+
+// Finding is one thing that is wrong. What does not apply is zero, or NoSlot.
+type Finding struct {
+	Kind    Kind
+	Segment segments.ID
+	Slot    int64
+	Offset  int64     // in the segment's file, bytes
+	Hash    blob.Hash // of the blob that is concerned
+	Detail  string
+	Repair  string // what to do about it
+}
+
+// String is the finding on one line.
+func (f Finding) String() string {
+	var b strings.Builder
+	b.WriteString(string(f.Kind))
+	if f.Segment != 0 {
+		fmt.Fprintf(&b, " %d", f.Segment)
+		if f.Slot != NoSlot {
+			fmt.Fprintf(&b, ":%d", f.Slot)
+		}
+	}
+	if f.Offset != 0 {
+		fmt.Fprintf(&b, " at %d", f.Offset)
+	}
+	if f.Hash != (blob.Hash{}) {
+		fmt.Fprintf(&b, " blob %s", f.Hash)
+	}
+	fmt.Fprintf(&b, ": %s", f.Detail)
+	if f.Repair != "" {
+		fmt.Fprintf(&b, " (%s)", f.Repair)
+	}
+	return b.String()
+}
+
+// keptFindings bounds Report.Findings: a mount with a thousand faults is not mended one by one.
+const keptFindings = 1000
+
+// Report is what was found. Sizes are in bytes.
+type Report struct {
+	Dir      string
+	GoodStop bool // the last run says that it ended in good order
+
+	Blobs     int64               // blob rows
+	Bytes     int64               // their payloads
+	LiveBytes int64               // the same in whole blocks
+	SDBytes   int64               // of LiveBytes, those of SD blobs
+	Segments  map[index.State]int // segment rows
+	Files     int                 // segment files
+	Slots     int64               // valid ones, the dead included
+	Dead      int64
+	Torn      int64 // slots that were written and are not valid: a power cut leaves some
+	Read      int64 // payloads that were read and compared
+	Pending   int64 // things that the next open has to do
+
+	Findings []Finding      // the first 1,000
+	Found    map[Kind]int64 // all of them
+}
+
+// Clean says that nothing is wrong.
+func (r Report) Clean() bool { return len(r.Found) == 0 }
+
+// add notes a finding.
+func (r *Report) add(f Finding) {
+	if f.Repair == "" {
+		f.Repair = repair(f.Kind)
+	}
+	r.Found[f.Kind]++
+	if len(r.Findings) < keptFindings {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// String is the report for people, in some lines.
+func (r Report) String() string {
+	var b strings.Builder
+	stop := "the last run ended in good order"
+	if !r.GoodStop {
+		stop = "the last run did not end in good order, or never was"
+	}
+	fmt.Fprintf(&b, "%s: %s\n", r.Dir, stop)
+	fmt.Fprintf(&b, "%d blobs of %d bytes (%d on disk, %d of them of SD blobs)\n", r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes)
+	fmt.Fprintf(&b, "%d segment files, rows:", r.Files)
+	if len(r.Segments) == 0 {
+		b.WriteString(" none")
+	}
+	for _, state := range slices.Sorted(maps.Keys(r.Segments)) {
+		fmt.Fprintf(&b, " %d %s", r.Segments[state], state)
+	}
+	fmt.Fprintf(&b, "\n%d slots, %d of them dead; %d torn\n%d payloads read\n", r.Slots, r.Dead, r.Torn, r.Read)
+	if r.Pending > 0 {
+		fmt.Fprintf(&b, "%d things are left for the next open to finish\n", r.Pending)
+	}
+	if r.Clean() {
+		b.WriteString("clean\n")
+		return b.String()
+	}
+	var all int64
+	for _, kind := range slices.SortedFunc(maps.Keys(r.Found), func(a, b Kind) int {
+		return cmp.Or(cmp.Compare(r.Found[b], r.Found[a]), cmp.Compare(a, b))
+	}) {
+		fmt.Fprintf(&b, "FOUND %d × %s\n", r.Found[kind], kind)
+		all += r.Found[kind]
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(&b, "  %s\n", f)
+	}
+	if more := all - int64(len(r.Findings)); more > 0 {
+		fmt.Fprintf(&b, "  and %d more\n", more)
+	}
+	return b.String()
+}
+
+// repair says what to do about a kind of finding.
+func repair(k Kind) string {
+	const fetched = "open the mount: the blob is dropped when it is asked for, and fetched again"
+	switch k {
+	case Superblock:
+		return "make a new superblock from the segments: prism fsck repair"
+	case Index, Totals, OrderWithoutRow, RowWithoutOrder, SlotWithoutRow:
+		return "remove the index: the next open rebuilds it from the segments"
+	case ForeignFile:
+		return "move it away"
+	case SegmentMissing, RowWithoutSlot, RowOfDeadSlot, RowOfOtherSlot, NoData, Payload:
+		return fetched
+	case WrongHash:
+		return "delete the blob: what is stored under its name is something else"
+	case SegmentUnknown:
+		return "open the mount: it adopts the segment"
+	case SegmentDamaged:
+		return "open the mount: it moves the file to quarantine, and its blobs are fetched again"
+	case SegmentRow, SlotBeyondEnd:
+		return "remove the index: the next open rebuilds it from the segments"
+	case Overlap:
+		return "move the segment away: one of the blobs was overwritten"
+	case Leak:
+		return "remove the index: the rebuild gives the blocks back"
+	case Unreadable:
+		return "look at the disk"
+	}
+	return ""
+}
