@@ -241,7 +241,7 @@ func (e *Engine) bury(r removed) {
 		return
 	}
 	r.seg.Kill(r.entry.Slot, func() { e.discard(r.seg, r.entry.Location) })
-	if err := r.seg.MarkDead(r.entry.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) {
+	if err := r.seg.MarkDead(r.entry.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) && !r.seg.isGone() {
 		e.ioError("write", err)
 	}
 }

@@ -89,15 +89,15 @@ func (e *Engine) punchDead(s *seg) {
 // something that the next open finishes.
 func (e *Engine) unlink(s *seg) {
 	s.mu.Lock()
-	if s.gone {
-		s.mu.Unlock()
-		return
-	}
+	again := s.gone
 	s.gone = true
 	bytes := s.stray
 	s.dead, s.stray = nil, 0
 	s.mu.Unlock()
 	defer e.pending.Add(-bytes)
+	if again {
+		return // what was buried after the segment was found empty went with it
+	}
 	doom := func(g *group) { g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateDoomed }) }
 	if err := e.commit(&change{apply: doom}); err != nil {
 		return

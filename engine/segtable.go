@@ -36,6 +36,13 @@ func newSeg(s *segments.Segment, row index.SegmentRow) *seg {
 	return g
 }
 
+// isGone says whether the file is removed, or about to be: what cannot be written to it then need not be.
+func (s *seg) isGone() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gone
+}
+
 // segTable finds segments by id.
 type segTable struct {
 	mu sync.RWMutex
