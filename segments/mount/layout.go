@@ -89,7 +89,7 @@ func Detect(fsys diskfs.FS, dir string) (Layout, error) {
 		names = append(names, name)
 		return nil
 	})
-	if err != nil && err != errEnough {
+	if err != nil && !errors.Is(err, errEnough) {
 		return Layout{}, fmt.Errorf("mount: look at %s: %w", dir, err)
 	}
 	return classify(names), nil

@@ -24,7 +24,7 @@ const maxGroup = 128
 // until the commit has returned, so that old is what the index has.
 type rowChange struct {
 	hash     blob.Hash
-	old, new *index.Entry
+	old, now *index.Entry
 }
 
 // change is one caller's part of a commit.
@@ -84,8 +84,8 @@ func (s *files) commit(c *change) error {
 }
 
 // commitRow is commit for one row.
-func (s *files) commitRow(h blob.Hash, old, new *index.Entry, sync bool) error {
-	return s.commit(&change{rows: []rowChange{{h, old, new}}, sync: sync})
+func (s *files) commitRow(h blob.Hash, old, now *index.Entry, sync bool) error {
+	return s.commit(&change{rows: []rowChange{{h, old, now}}, sync: sync})
 }
 
 // commitLoop is the committer's goroutine. It ends when stop is closed, or when the index has failed; by then nobody
@@ -117,12 +117,12 @@ func (s *files) commitGroup(todo []*change) {
 	for _, c := range todo {
 		sync = sync || c.sync
 		for _, r := range c.rows {
-			changed += count(&total, r.old, -1) + count(&total, r.new, 1)
+			changed += count(&total, r.old, -1) + count(&total, r.now, 1)
 			if r.old != nil {
 				b.Delete(r.hash, *r.old)
 			}
-			if r.new != nil {
-				b.Put(r.hash, *r.new)
+			if r.now != nil {
+				b.Put(r.hash, *r.now)
 			}
 		}
 		if c.edit != nil {

@@ -47,15 +47,9 @@ type space struct {
 	changed  chan struct{} // closed and replaced when room may have come, or stuck changed
 }
 
+// usedLocked is what the mount accounts for now.
 func (p *space) usedLocked() int64 {
 	return p.live + p.folders + p.inflight + p.grabbed + p.slack + p.index + indexReserve
-}
-
-// used is what the mount accounts for now.
-func (p *space) used() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.usedLocked()
 }
 
 // bound is what the mount may account for now.
