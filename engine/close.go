@@ -52,9 +52,25 @@ func (e *Engine) finish() error {
 		return err
 	}
 	e.reclaim()
+	clean := e.settled() && e.tighten()
 	return e.commit(&change{sync: true, apply: func(g *group) {
-		g.batch.SetMeta(index.Meta{NextSeq: g.first, Clean: e.settled()})
+		g.batch.SetMeta(index.Meta{NextSeq: g.first, Clean: clean})
 	}})
+}
+
+// tighten makes durable what was marked dead, punched and cut: the next open will not look for it. It says whether it
+// could.
+func (e *Engine) tighten() bool {
+	for _, s := range e.segs.all() {
+		if !s.loose.Load() {
+			continue
+		}
+		if err := s.syncs.run(s.Sync); err != nil {
+			e.writeFailed(s, "sync", err)
+			return false
+		}
+	}
+	return true
 }
 
 // settled says whether nothing is left for the next open: every segment sealed and durable, and no dead extent still
@@ -67,7 +83,8 @@ func (e *Engine) settled() bool {
 		s.mu.Lock()
 		stray := s.stray > 0 || s.sealing
 		s.mu.Unlock()
-		if stray || s.Pins() > 0 || s.row.State == index.StateActive || s.row.Watermark < s.row.Slots {
+		row := e.rowOf(s)
+		if stray || s.Pins() > 0 || row.State == index.StateActive || row.Watermark < row.Slots {
 			return false
 		}
 	}

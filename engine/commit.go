@@ -241,6 +241,7 @@ func (e *Engine) bury(r removed) {
 		return
 	}
 	r.seg.Kill(r.entry.Slot, func() { e.discard(r.seg, r.entry.Location) })
+	r.seg.loose.Store(true)
 	if err := r.seg.MarkDead(r.entry.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) && !r.seg.isGone() {
 		e.ioError("write", err)
 	}

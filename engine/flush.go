@@ -126,6 +126,7 @@ func (e *Engine) finishSealing() {
 
 func (e *Engine) seal(s *seg) {
 	n, tail := s.Reserved(), s.Tail()
+	s.loose.Store(true)
 	hdr, err := s.Header()
 	if err == nil {
 		err = s.GiveBack(tail)

@@ -114,6 +114,7 @@ func (e *Engine) complete(s *seg, slot uint32) {
 // watermark may pass it.
 func (e *Engine) abandon(s *seg, loc segments.Location) {
 	s.Kill(loc.Slot, func() { e.discard(s, loc) })
+	s.loose.Store(true)
 	if err := s.MarkDead(loc.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) {
 		e.ioError("write", err)
 	}

@@ -75,6 +75,7 @@ func (e *Engine) punchDead(s *seg) {
 	s.dead, s.stray = nil, 0
 	s.mu.Unlock()
 	defer e.pending.Add(-bytes)
+	s.loose.Store(true)
 	for _, x := range join(dead) {
 		if err := s.Punch(x.from, x.to-x.from); err != nil {
 			e.ioError("punch", err) // it stays charged until the segment goes

@@ -227,6 +227,7 @@ func (e *Engine) dropWhere(unwanted func(index.Entry) bool) {
 // added, the tail and whatever no record covers are given back, and the segment is synced before the watermark follows.
 func (e *Engine) recoverSegment(l leftover) error {
 	s := l.seg
+	s.loose.Store(true)
 	row := e.rowOf(s)
 	if row.State == index.StateDoomed {
 		return nil // the reclaimer unlinks it

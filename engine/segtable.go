@@ -21,7 +21,8 @@ type seg struct {
 	// others under rows.mu.
 	row index.SegmentRow
 
-	written bool // created by this process: its writer's state is known
+	loose   atomic.Bool // marked, punched or cut in this process: Close syncs it before it calls the mount clean
+	written bool        // created by this process: its writer's state is known
 
 	mu      sync.Mutex
 	dead    []segments.Location // removed and unpinned: the reclaimer's input
