@@ -99,6 +99,16 @@ func TestWhatTheNextOpenFinishes(t *testing.T) {
 			b.must(err)
 			b.must(s.Close())
 		}, 1, found{}},
+		"a segment that was half made": {func(b *bed) {
+			b.unclean(6)
+			f, err := b.fs.Create(b.path(3))
+			b.must(err)
+			b.must(errors.Join(f.Preallocate(8192, 1<<20), f.Close()))
+		}, 1, found{}},
+		"a segment that is damaged": {func(b *bed) {
+			b.unclean(6)
+			b.flip(b.path(1), 40)
+		}, 0, found{check.SegmentDamaged: 1}},
 		"a segment that was just unlinked": {func(b *bed) {
 			b.unclean(6)
 			b.index(func(_ *index.Index, batch *index.Batch) {

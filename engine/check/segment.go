@@ -78,8 +78,12 @@ func (s *segment) missing() {
 	}
 }
 
-// unopened judges a file that is no segment of this mount, or cannot be read.
+// unopened judges a file that is no segment of this mount, or cannot be read. A power cut may leave a new file whose
+// header was not synced yet; nobody counts on that one.
 func (s *segment) unopened(err error) {
+	if !s.rep.GoodStop && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
+		return // it is pending
+	}
 	kind := Unreadable
 	if errors.Is(err, segments.ErrBadHeader) || errors.Is(err, segments.ErrNewerVersion) || !s.isRegular() {
 		kind = SegmentDamaged
