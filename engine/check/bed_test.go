@@ -102,12 +102,9 @@ func (b *bed) flip(path string, off int64) {
 	b.patch(path, off, []byte{p[0] ^ 4})
 }
 
-func content(seed uint64, n int) []byte {
+func content(seed byte, n int) []byte {
 	p := make([]byte, n)
-	rng := rand.New(rand.NewPCG(seed, 1))
-	for i := range p {
-		p[i] = byte(rng.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(p) // never fails
 	return p
 }
 
@@ -132,7 +129,7 @@ func (b *bed) build() *bed {
 		s, err := segments.Create(b.fs, b.path(id), segments.Header{Mount: b.id, ID: id, Capacity: segmentBlocks * segments.BlockSize})
 		b.must(err)
 		for slot, n := range []int{1, 4096, 300_000, 5000, 70_000, 1_000_000} {
-			p := content(uint64(id)*100+uint64(slot), n)
+			p := content(byte(id)*100+byte(slot), n)
 			loc, _ := s.Reserve(uint32(n))
 			loc.CRC = segments.Checksum(p)
 			rec := segments.Record{Hash: blob.Sum(p), Location: loc, Seq: uint64(id)<<20 + uint64(slot), Kind: kindOf(loc.Slot)}
@@ -157,6 +154,16 @@ func (b *bed) build() *bed {
 		batch.SetMeta(index.Meta{NextSeq: 1000, Clean: true})
 	})
 	return b
+}
+
+// clone is the same mount once more, in memory.
+func (b *bed) clone(t *testing.T) *bed {
+	t.Helper()
+	c := *b
+	c.t = t
+	c.disk, _ = b.disk.Cut(0) // all of it is durable
+	c.fs = c.disk
+	return &c
 }
 
 // put writes the rows of a record, at the young end of the order.

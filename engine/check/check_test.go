@@ -54,6 +54,7 @@ func TestAFreshMountIsClean(t *testing.T) {
 // TestWhatTheNextOpenFinishes: after a run that did not end in good order, what lies above a watermark is neither right
 // nor wrong yet, and some traces of removals are left below.
 func TestWhatTheNextOpenFinishes(t *testing.T) {
+	whole := memBed(t).build()
 	for name, c := range map[string]struct {
 		do      func(b *bed)
 		pending int64
@@ -149,7 +150,7 @@ func TestWhatTheNextOpenFinishes(t *testing.T) {
 		}, 0, found{check.Totals: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := memBed(t).build()
+			b := whole.clone(t)
 			c.do(b)
 			r := b.check(check.Options{Hashes: true})
 			if r.GoodStop || r.Pending != c.pending || fmt.Sprint(r.Found) != fmt.Sprint(c.want) {

@@ -30,10 +30,11 @@ type damage struct {
 }
 
 func TestDamageIsFoundAndNamed(t *testing.T) {
+	whole := memBed(t).build()
 	for _, list := range [][]damage{mountDamage(), segmentDamage(), rowDamage(), slotDamage(), orderDamage(), payloadDamage()} {
 		for _, d := range list {
 			t.Run(d.name, func(t *testing.T) {
-				b := memBed(t).build()
+				b := whole.clone(t)
 				d.do(b)
 				_ = b.check(d.options)
 				r := b.check(d.options) // the first one left nothing open, and changed nothing
