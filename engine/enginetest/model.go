@@ -1,0 +1,109 @@
+package enginetest
+
+import (
+	"maps"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/OdyseeTeam/prism/blob"
+)
+
+// State is what a model knows about one blob.
+type State uint8
+
+// States. The order is not a scale.
+const (
+	Absent  State = iota // never put, or durably deleted: must be missing
+	Maybe                // a call is under way, or was acknowledged without a promise: may be there
+	Durable              // must be there
+)
+
+// String is the state's name in messages and images.
+func (s State) String() string { return [...]string{"absent", "maybe", "durable"}[s] }
+
+// Model is what was promised so far. It is safe for concurrent use: a power cut takes its copy from whatever goroutine
+// made the fatal call.
+type Model struct {
+	mu     sync.Mutex
+	states map[int]State // by blob number; missing means Absent
+	acked  map[int]bool  // put and acknowledged, not durable yet
+}
+
+func newModel() *Model {
+	return &Model{states: map[int]State{}, acked: map[int]bool{}}
+}
+
+func (m *Model) set(i int, s State) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.states[i] = s
+	delete(m.acked, i)
+}
+
+// begin notes that a call on the blob is under way.
+func (m *Model) begin(i int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.states[i] = Maybe
+	delete(m.acked, i)
+}
+
+// ack notes a Put that returned.
+func (m *Model) ack(i int, durable bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acked[i] = true
+	if durable {
+		m.states[i] = Durable
+	}
+}
+
+// pending is the blobs that a flush which starts now makes durable.
+func (m *Model) pending() []int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []int
+	for i := range m.acked {
+		out = append(out, i)
+	}
+	return out
+}
+
+// flushed notes that a flush ended which had begun when `blobs` were pending.
+func (m *Model) flushed(blobs []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range blobs {
+		if m.acked[i] {
+			m.states[i] = Durable
+		}
+	}
+}
+
+// snapshot is a copy of the states.
+func (m *Model) snapshot() map[int]State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.states)
+}
+
+// Blob is blob number i of a run: its bytes follow from the two numbers, so an image need not hold them.
+func Blob(run uint64, i int) blob.Verified {
+	r := rand.New(rand.NewPCG(run, uint64(i)))
+	n := 1 + r.IntN(12<<10)
+	switch r.IntN(10) {
+	case 0:
+		n = 4096 * (1 + r.IntN(4))
+	case 1:
+		n = 100<<10 + r.IntN(300<<10)
+	}
+	b := make([]byte, n)
+	for k := range b {
+		b[k] = byte(r.Uint32())
+	}
+	v, err := blob.Verify(blob.Sum(b), b)
+	if err != nil {
+		panic(err) // cannot be: it was hashed a line above
+	}
+	return v
+}
