@@ -99,8 +99,8 @@ func (d *trial) options() index.Options {
 	return index.Options{FS: pebblefs.New(d.disk), Dir: "mount/index", MemTableBytes: 64 << 10, CacheBytes: 1 << 20}
 }
 
-// work commits batches, every fourth with a sync, as the engine does: each on a goroutine that it leaves behind when the
-// index fails. It returns how many batches were acknowledged, and up to which of them they are durable.
+// work commits batches, every fourth with a sync, until the index fails. It returns how many batches were acknowledged,
+// and up to which of them they are durable.
 func work(x *index.Index, batches int) (acked, durable int) {
 	for i := range batches {
 		b := x.NewBatch()
@@ -110,14 +110,7 @@ func work(x *index.Index, batches int) (acked, durable int) {
 				b.Delete(hashOf(old), entryOf(old))
 			}
 		}
-		done := make(chan error, 1)
-		go func() { done <- b.Commit(i%4 == 3) }()
-		select {
-		case err := <-done:
-			if err != nil {
-				return acked, durable
-			}
-		case <-x.Failed():
+		if commit(x, b, i%4 == 3) != nil {
 			return acked, durable
 		}
 		acked = i + 1
@@ -126,6 +119,18 @@ func work(x *index.Index, batches int) (acked, durable int) {
 		}
 	}
 	return acked, durable
+}
+
+// commit commits as the engine does: on a goroutine that is left behind when the index fails.
+func commit(x *index.Index, b *index.Batch, sync bool) error {
+	done := make(chan error, 1)
+	go func() { done <- b.Commit(sync) }()
+	select {
+	case err := <-done:
+		return err
+	case <-x.Failed():
+		return x.Err()
+	}
 }
 
 const (

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -120,8 +121,10 @@ func (x *Index) watch() {
 }
 
 // Close waits for calls that are under way, makes all that was committed durable, and closes the database. Once the
-// index failed, before or during this, it does none of that and returns the failure at once: what Pebble holds is left
-// to it, but for its files, its lock and its cache. Later calls return the same.
+// index failed, before or during this, it does none of that and returns the failure: what Pebble holds is left to it, but
+// for its files, its lock and its cache. Those are given back when Close returns, so that the folder can be moved, or
+// opened again; later only when a reader is still inside, or the disk does not answer within a second. Later calls return
+// the same.
 func (x *Index) Close() error {
 	x.closeOnce.Do(func() { x.closeErr = x.close() })
 	return x.closeErr
@@ -171,13 +174,19 @@ func (x *Index) closePebble() error {
 	}
 }
 
-// abandon takes from Pebble what it will not give back: files and lock once the last reader has left, and the cache.
+// releaseWait is how long calls that the disk has not answered yet may hold up the end of a failed index.
+const releaseWait = time.Second
+
+// abandon takes from Pebble what it will not give back: files and lock, and the cache.
 func (x *Index) abandon() {
 	select {
 	case <-x.reads.quiet:
-		x.guard.Sever()
+		select {
+		case <-x.guard.Sever():
+		case <-time.After(releaseWait):
+		}
 	default:
-		go func() {
+		go func() { // it ends when the last reader has left
 			<-x.reads.quiet
 			x.guard.Sever()
 		}()

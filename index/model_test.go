@@ -14,6 +14,9 @@ import (
 	"github.com/OdyseeTeam/prism/segments"
 )
 
+// modelBlobs is how many blobs a model knows of.
+const modelBlobs = 1000
+
 // model is what an index must hold.
 type model struct {
 	blobs      map[blob.Hash]index.Entry
@@ -33,7 +36,7 @@ func newModel() *model {
 
 // step makes one change in both.
 func (m *model) step(r *rand.Rand, b *index.Batch) {
-	h := hashOf(r.IntN(3000))
+	h := hashOf(r.IntN(modelBlobs))
 	old, there := m.blobs[h]
 	seg := segments.ID(1 + r.IntN(5))
 	switch k := r.IntN(20); {
@@ -87,7 +90,7 @@ func (m *model) step(r *rand.Rand, b *index.Batch) {
 // check compares all that an index says with the model.
 func (m *model) check(t *testing.T, x *index.Index) {
 	t.Helper()
-	for i := range 3000 {
+	for i := range modelBlobs {
 		want, there := m.blobs[hashOf(i)]
 		got, err := x.Get(hashOf(i))
 		if there && (err != nil || got != want) {
@@ -173,9 +176,7 @@ func order(t *testing.T, x *index.Index, from uint64) []index.OrderRow {
 // TestModel makes random changes, small memtables making tables and compactions of them, and compares with a map, also
 // after the index was closed and opened again.
 func TestModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, 0))
+	r := rand.New(rand.NewPCG(seed(t), 0))
 	m := newModel()
 	o := index.Options{FS: vfs.NewMem(), Dir: "index", MemTableBytes: 64 << 10, CacheBytes: 1 << 20}
 	var flushes, compactions int64

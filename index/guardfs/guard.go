@@ -50,6 +50,7 @@ type FS struct {
 	inner  vfs.FS
 	failed chan struct{} // closed once err is set
 	parked chan struct{} // closed once a call parked
+	empty  chan struct{} // closed once Sever has closed everything
 
 	mu       sync.Mutex // no call of inner is made under it
 	phase    phase
@@ -68,6 +69,7 @@ func New(inner vfs.FS) *FS {
 		inner:  inner,
 		failed: make(chan struct{}),
 		parked: make(chan struct{}),
+		empty:  make(chan struct{}),
 		files:  make(map[*file]struct{}),
 		locks:  make(map[*lock]struct{}),
 		sizes:  make(map[string]*size),
@@ -102,11 +104,13 @@ func (g *FS) Halt(err error) {
 }
 
 // Sever ends the use of a failed file system: every later call parks, reads included, and all that is open is closed as
-// soon as no call is in flight, the lock last. The caller makes sure that no reader of its own is left.
-func (g *FS) Sever() {
+// soon as no call is in flight, the lock last. The caller makes sure that no reader of its own is left. What is returned
+// is closed when that is done, which may be never when the disk does not answer.
+func (g *FS) Sever() <-chan struct{} {
 	g.mu.Lock()
 	g.phase = phaseSevered
 	g.releaseLocked()
+	return g.empty
 }
 
 // enter admits a call, or parks it.
@@ -176,6 +180,7 @@ func (g *FS) releaseLocked() {
 	for _, c := range all {
 		_ = c.Close() // an abandoned file: there is nothing to be done about it
 	}
+	close(g.empty)
 }
 
 // park sleeps for ever, and says so first.

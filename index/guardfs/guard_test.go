@@ -285,31 +285,23 @@ func TestSever(t *testing.T) {
 	<-entered
 	d.SetHook(nil)
 	g.Fail(errors.New("over"))
-	g.Sever()
+	empty := g.Sever()
 	wantParked(t, "open", func() { _, _ = g.Open("file") })
 	wantParked(t, "read", func() { _, _ = file.ReadAt(make([]byte, 1), 0) })
-	second := guardfs.New(pebblefs.New(d))
-	if _, err := second.Lock("lock"); err == nil {
+	select {
+	case <-empty:
+		t.Fatal("severed while a sync was under way")
+	default:
+	}
+	if _, err := pebblefs.New(d).Lock("lock"); err == nil {
 		t.Fatal("the lock was given back while a sync was under way")
 	}
 	close(release)
 	if err := <-synced; err != nil {
 		t.Fatal(err)
 	}
-	third := guardfs.New(pebblefs.New(d))
-	deadline := time.Now().Add(10 * time.Second)
-	for { // the sync has returned here an instant before the guard knows
-		l, err := pebblefs.New(d).Lock("lock")
-		if err == nil {
-			l.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		runtime.Gosched()
-	}
-	if _, err := third.Lock("lock"); err != nil {
+	<-empty
+	if _, err := pebblefs.New(d).Lock("lock"); err != nil {
 		t.Fatal(err)
 	}
 	if err := file.Close(); err != nil {
