@@ -226,6 +226,21 @@ func TestTornSlot(t *testing.T) {
 	}
 }
 
+// TestASlotThatLostItsFirstBlock: slot 53 lies in two blocks of the file. What is left of it in the second is no record,
+// and is counted.
+func TestASlotThatLostItsFirstBlock(t *testing.T) {
+	h := header(1, 1024)
+	b := memBed(t)
+	s := b.table(t, h, nil)
+	raw := slotFields{blocks: uint32(h.PayloadAt() >> 12), meta: meta(5, 0, 0)}.encode(h, 53)
+	const first = 4096 - 53*segments.SlotSize // bytes of it in the first block
+	b.patch(t, b.path(1), segments.HeaderSize+4096, raw[first:])
+	mustJudge(t, s, 53, segments.Record{}, false)
+	b.patch(t, b.path(1), segments.HeaderSize+53*segments.SlotSize, raw[:first])
+	want, _ := judge(raw, h, 53)
+	mustJudge(t, s, 53, want, true)
+}
+
 // TestMarkDead: a slot is valid before and after, and one that is not is left as it is.
 func TestMarkDead(t *testing.T) {
 	eachFS(t, func(t *testing.T, b bed) {
