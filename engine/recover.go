@@ -416,6 +416,9 @@ func (e *Engine) setAside(s *seg, why error) {
 		e.log.Error("a segment cannot be read; its blobs are misses until it can", "path", s.Path(), "err", why)
 		return
 	}
+	s.mu.Lock()
+	s.gone = true // the reclaimer has no business with it
+	s.mu.Unlock()
 	e.segs.remove(s.ID())
 	_ = s.Close()
 	e.setCharge(s, 0)

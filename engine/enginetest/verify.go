@@ -56,7 +56,7 @@ func (img image) recover(ctx context.Context, disk diskfs.FS) ([]int, engine.Sta
 	if err != nil {
 		return nil, stats, fmt.Errorf("check: %w", err)
 	}
-	if !report.Clean() {
+	if !report.Clean() || !report.GoodStop || report.Pending != 0 {
 		return nil, stats, fmt.Errorf("check: %s", report)
 	}
 	return found, stats, nil
