@@ -32,7 +32,7 @@ func TestManyCallsAtOnce(t *testing.T) {
 			for worker := range uint64(6) {
 				wg.Go(func() {
 					rng := rand.New(rand.NewPCG(seed, worker))
-					for range 120 {
+					for range 80 {
 						anyCall(t, s, rng, blobs[rng.IntN(len(blobs))])
 					}
 				})
