@@ -39,7 +39,7 @@ func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 	rec := segments.Record{
 		Hash: v.Hash(), Location: loc, Seq: e.seq.Add(1), Time: uint32(time.Now().Unix()), Kind: kind,
 	}
-	rec.CRC = segments.Checksum(v.Bytes())
+	rec.CRC = v.CRC32C()
 	return e.store(s, rec, v.Bytes())
 }
 
