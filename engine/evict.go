@@ -44,8 +44,9 @@ func (e *Engine) evictLoop() {
 // turned away until something changes.
 func (e *Engine) evictExcess() {
 	passes := 0
+	last := e.seq.Load() // a pass ends where it began to keep records: those stand behind it in the order
 	for e.excess() > 0 && e.running() {
-		b, err := e.choose(e.excess())
+		b, err := e.choose(e.excess(), last)
 		if err == nil {
 			err = e.evictBatch(b)
 		}
@@ -66,7 +67,7 @@ func (e *Engine) evictExcess() {
 				}
 				return
 			}
-			e.evictFrom = 0
+			e.evictFrom, last = 0, e.seq.Load()
 		}
 	}
 }
@@ -87,8 +88,8 @@ type batch struct {
 	next        uint64
 }
 
-// choose walks the order from where the last batch ended, until it has found `want` bytes.
-func (e *Engine) choose(want int64) (batch, error) {
+// choose walks the order from where the last batch ended, until it has found `want` bytes or passed sequence `last`.
+func (e *Engine) choose(want int64, last uint64) (batch, error) {
 	b := batch{next: e.evictFrom}
 	cur, err := e.ix.Cursor(e.evictFrom)
 	if err != nil {
@@ -98,7 +99,7 @@ func (e *Engine) choose(want int64) (batch, error) {
 	space := evict.Space{Limit: e.limit.Load(), SD: e.sdBytes.Load()}
 	for len(b.evict)+len(b.keep)+len(b.dangling) < maxVictims && want > 0 {
 		row, ok := cur.Next()
-		if !ok {
+		if !ok || row.Seq > last {
 			b.end = true
 			break
 		}
