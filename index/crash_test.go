@@ -110,7 +110,7 @@ func TestPowerCut(t *testing.T) {
 	h := history{seed: seed(t), batches: 400}
 	var sum crashfs.Report
 	at := map[call]int{}
-	for _, c := range h.crashes(t, 11) {
+	for _, c := range h.crashes(t, 17) {
 		sum.Add(c.report)
 		at[c.at]++
 		t.Run(fmt.Sprint(c.at), func(t *testing.T) {

@@ -235,7 +235,7 @@ func TestFailingDisk(t *testing.T) {
 		if c.kind == crashfs.OpRemove {
 			continue // costs space only
 		}
-		for i, at := range points(n, 4) {
+		for i, at := range points(n, 3) {
 			err := []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS}[i%3]
 			t.Run(fmt.Sprintf("%s %d of %d %v", c, at, n, err), func(t *testing.T) {
 				d := newTrial()

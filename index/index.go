@@ -35,8 +35,8 @@ type Index struct {
 	closing   chan struct{} // closed when Close begins
 }
 
-// Get looks a blob up. It allocates nothing. Errors: blob.ErrNotFound as it is, ErrCorrupt, ErrClosed, or what the disk
-// returned. A failed index still answers.
+// Get looks a blob up. It allocates nothing but what Pebble does: a few bytes for each table that it asks. A failed index
+// still answers. Errors: blob.ErrNotFound as it is, ErrCorrupt, ErrClosed, or what the disk returned.
 func (x *Index) Get(h blob.Hash) (Entry, error) {
 	if !x.reads.enter() {
 		return Entry{}, ErrClosed
