@@ -9,9 +9,18 @@ import (
 	"github.com/OdyseeTeam/prism/segments"
 )
 
-// indexReserve is kept free for what the index may write before it is measured again: a memtable with its log, a flush,
-// and the output of a compaction before its inputs are removed.
-const indexReserve = 24 << 20
+// indexReserve is kept free for what the index may write before it is measured again: memtables with their logs, and a
+// flush. A compaction writes its output before it removes its inputs; compactReserve bounds what is kept for that, and
+// while the tables are few they need no more than they take themselves.
+const (
+	indexReserve   = 24 << 20
+	compactReserve = 40 << 20
+)
+
+// reserved is what is kept for the index now.
+func (e *Engine) reserved() int64 {
+	return indexReserve + min(e.indexBytes.Load(), compactReserve)
+}
 
 // reserveWait bounds how long a Put waits for room before it gives up and the blob passes through.
 const reserveWait = 2 * time.Second
@@ -38,7 +47,7 @@ func (e *Engine) setCharge(s *seg, to int64) {
 
 // used is what the mount accounts for now, in bytes: segments, index, and the index's reserve.
 func (e *Engine) used() int64 {
-	return e.charged.Load() + e.indexBytes.Load() + indexReserve
+	return e.charged.Load() + e.indexBytes.Load() + e.reserved()
 }
 
 // measure reads anew what others can change: the size of the index, and the room on the file system.

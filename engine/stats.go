@@ -85,7 +85,7 @@ func (e *Engine) Stats() Stats {
 	c.mu.Unlock()
 	return Stats{
 		Dir: e.o.Dir, OpenTime: time.Duration(c.openTime.Load()),
-		Limit: e.limit.Load(), Used: e.used(), Index: e.indexBytes.Load(), Reserve: indexReserve,
+		Limit: e.limit.Load(), Used: e.used(), Index: e.indexBytes.Load(), Reserve: e.reserved(),
 		Pending: e.pending.Load(), FSFree: e.fsFree.Load(),
 		Blobs: e.blobs.Load(), LiveBytes: e.liveBytes.Load(), SDBytes: e.sdBytes.Load(), Segments: e.segmentStates(),
 		Hits: c.hits.Load(), HitBytes: c.hitBytes.Load(), Misses: c.misses.Load(),
