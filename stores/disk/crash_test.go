@@ -274,8 +274,8 @@ func (r *crashRun) lives(policy string) {
 func TestPowerCutsWhileEvicting(t *testing.T) {
 	for _, policy := range []string{"always", "interval", "never"} {
 		t.Run(policy, func(t *testing.T) {
-			// 24 MiB of it are the index's reserve; a tenth stays free.
-			r := newCrashRun(t, disk.Options{Mode: disk.ModeSharded, ShardingSize: 1, Sync: policy}, 30<<20)
+			// 24 MiB of it are the index's reserve.
+			r := newCrashRun(t, disk.Options{Mode: disk.ModeSharded, ShardingSize: 1, Sync: policy, MinFree: 3 << 20}, 30<<20)
 			for i := range 14 {
 				r.blobs = append(r.blobs, makeBlob(t, uint64(i), 300_000+i))
 			}

@@ -35,7 +35,7 @@ type Options struct {
 	HasShardingSize bool // whether ShardingSize was given; only that tells 0 from nothing
 
 	MaxSize     int64 // bound of everything on the mount; 0: MinFree alone bounds it
-	MinFree     int64 // kept free on the file system; 0: the larger of 1 % and 1 GiB, at most a tenth
+	MinFree     int64 // kept free on the file system; 0: the larger of 1 % and 1 GiB
 	SegmentSize int64 // mode segments: payload of a segment
 	IndexCache  int64 // RAM for the index; 0: 64 MiB
 

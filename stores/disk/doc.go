@@ -5,7 +5,7 @@
 //	    name: nvme1                # follows "disk-" in names and metrics
 //	    mount_point: /mnt/nvme1
 //	    max_size: 3TB              # without it, min_free is the only bound
-//	    min_free: 10GB             # default: the larger of 1 % and 1 GiB, at most a tenth
+//	    min_free: 10GB             # default: the larger of 1 % and 1 GiB
 //	    sync: interval             # always | interval | never
 //	    eviction: lru
 //	    mode: segments             # or sharded; see below

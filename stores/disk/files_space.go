@@ -211,7 +211,7 @@ func (s *files) measure() {
 	p.index, p.free = disk, u.Free
 	floor := p.minFree
 	if floor == 0 {
-		floor = min(max(u.Total/100, minFreeDefault), u.Total/10)
+		floor = max(u.Total/100, minFreeDefault)
 	}
 	held := p.live + p.folders + p.grabbed + p.index
 	p.limit = held + u.Free - floor
