@@ -175,19 +175,21 @@ store:
 	}
 }
 
-// TestBadSettings: settings that only the disk itself can judge are a wrong configuration too.
+// TestBadSettings has settings that cannot be, which check-config finds too, and a folder that only the disk can judge.
 func TestBadSettings(t *testing.T) {
 	mount := t.TempDir()
 	dir := configure(t, fmt.Sprintf("servers: {http: }\nstore: {disk: {mount_point: %s, max_size: 20MB, segment_size: 16MB}}\n", mount))
-	got := prism(t, "blobcache", "--conf-dir", dir)
-	if got.status != 2 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, "max_size") {
-		t.Errorf("a cap that is too small: %+v", got)
+	for _, args := range [][]string{{"blobcache"}, {"check-config", "blobcache"}} {
+		got := prism(t, append(args, "--conf-dir", dir)...)
+		if got.status != 2 || !strings.Contains(got.stderr, "blobcache.yaml:2:15: store.disk: ") || !strings.Contains(got.stderr, "max_size") {
+			t.Errorf("%v: a cap that is too small: %+v", args, got)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(mount, "letter.txt"), []byte("dear"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	dir = configure(t, fmt.Sprintf("servers: {http: }\nstore: {disk: {mount_point: %s}}\n", mount))
-	got = prism(t, "blobcache", "--conf-dir", dir)
+	got := prism(t, "blobcache", "--conf-dir", dir)
 	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, "choose an empty folder") {
 		t.Errorf("somebody else's folder: %+v", got)
 	}

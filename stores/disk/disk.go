@@ -69,6 +69,8 @@ func (o Options) Check() error {
 		err = syncErr
 	case evictErr != nil:
 		err = evictErr
+	case o.Mode != ModeSharded && o.ShardingSize == 0:
+		err = o.engine().Check()
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)
@@ -128,17 +130,19 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// openSegments opens mode segments.
-func openSegments(ctx context.Context, o Options) (backend, error) {
-	sync, err := engine.ParseSync(o.Sync)
-	if err != nil {
-		return nil, err
-	}
-	e, err := engine.Open(ctx, engine.Options{
+// engine is the settings of mode segments.
+func (o Options) engine() engine.Options {
+	sync, _ := engine.ParseSync(o.Sync) // Check has seen to the error
+	return engine.Options{
 		FS: o.FS, Dir: o.MountPoint,
 		MaxSize: o.MaxSize, MinFree: o.MinFree, SegmentSize: o.SegmentSize, IndexCache: o.IndexCache,
 		Sync: sync, Eviction: o.Eviction, Logger: o.Logger,
-	})
+	}
+}
+
+// openSegments opens mode segments.
+func openSegments(ctx context.Context, o Options) (backend, error) {
+	e, err := engine.Open(ctx, o.engine())
 	if err != nil {
 		return nil, err // not the nil *Engine, which would make a backend that is not nil
 	}
