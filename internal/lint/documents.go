@@ -78,17 +78,29 @@ func checkArchitecture(text string, pkgs []pkg) []string {
 	return bad
 }
 
-// checkDependencies demands that every direct dependency in go.mod is explained in docs/dependencies.md.
+// checkDependencies demands that the table in docs/dependencies.md explains every direct dependency in go.mod, and
+// nothing else.
 func checkDependencies(goMod, text string) []string {
 	var bad []string
+	explained := map[string]bool{}
+	for line := range strings.Lines(text) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		if name := cell.FindStringSubmatch(first); strings.HasPrefix(line, "|") && name != nil {
+			explained[name[1]] = true
+		}
+	}
 	for line := range strings.Lines(goMod) {
 		fields := strings.Fields(strings.TrimPrefix(line, "require "))
 		if len(fields) < 2 || !strings.HasPrefix(fields[1], "v") || strings.Contains(line, "// indirect") {
 			continue
 		}
-		if !strings.Contains(text, "`"+fields[0]+"`") {
+		if !explained[fields[0]] {
 			bad = append(bad, "docs/dependencies.md: nothing on "+fields[0])
 		}
+		delete(explained, fields[0])
+	}
+	for name := range explained {
+		bad = append(bad, "docs/dependencies.md: go.mod does not require "+name+" directly")
 	}
 	return bad
 }

@@ -31,6 +31,21 @@ func checkImports(p pkg) []string {
 	return bad
 }
 
+// checkStale finds modules that a row allows and the package does without.
+func checkStale(p pkg) []string {
+	r := rowOf(p.name)
+	if r == nil {
+		return nil // checkImports says so
+	}
+	var bad []string
+	for _, m := range strings.Fields(r.mods) {
+		if !slices.ContainsFunc(p.imports, (&row{mods: m}).allowsModule) {
+			bad = append(bad, fmt.Sprintf("%s may import %s and does not: take it out of its row", p.name, m))
+		}
+	}
+	return bad
+}
+
 // testExtra names the packages that a test may import beyond its row, each for a reason.
 func testExtra(pkg, imp string) bool {
 	switch {

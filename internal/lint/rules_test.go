@@ -3,6 +3,7 @@ package lint
 import (
 	"go/parser"
 	"go/token"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -18,10 +19,13 @@ func parsed(t *testing.T, name, src string) pkg {
 	return pkg{name: name, files: []file{f}, all: []file{f}}
 }
 
-// mention fails unless one finding, and only one, has the text; no text means no finding.
-func mention(t *testing.T, bad []string, want string) {
+// mention fails unless there is one finding for each text, in their order; an empty text stands for none.
+func mention(t *testing.T, bad []string, want ...string) {
 	t.Helper()
-	if want == "" && len(bad) > 0 || want != "" && (len(bad) != 1 || !strings.Contains(bad[0], want)) {
+	if len(want) == 1 && want[0] == "" {
+		want = nil
+	}
+	if !slices.EqualFunc(bad, want, strings.Contains) {
 		t.Errorf("findings %q, want %q", bad, want)
 	}
 }
@@ -57,6 +61,11 @@ func TestImportsRule(t *testing.T) {
 			mention(t, checkImports(pkg{name: c.pkg, imports: c.imports, tests: c.tests}), c.want)
 		})
 	}
+}
+
+func TestStaleRule(t *testing.T) {
+	mention(t, checkStale(pkg{name: "metrics", imports: []string{"github.com/prometheus/client_golang/prometheus"}}), "")
+	mention(t, checkStale(pkg{name: "metrics", imports: []string{"net/http"}}), "take it out")
 }
 
 func TestTableRespectsFloors(t *testing.T) {
@@ -158,6 +167,9 @@ func TestArchitectureRule(t *testing.T) {
 
 func TestDependenciesRule(t *testing.T) {
 	const mod = "require a.org/x v1.2.3\nrequire (\n\tb.org/y v0.1.0\n\tc.org/z v1.0.0 // indirect\n)\n"
-	mention(t, checkDependencies(mod, "`a.org/x` `b.org/y`"), "")
-	mention(t, checkDependencies(mod, "`a.org/x`"), "b.org/y")
+	const both = "| module |\n|---|\n| `a.org/x` | has `words` |\n| `b.org/y` | |\n"
+	mention(t, checkDependencies(mod, both), "")
+	mention(t, checkDependencies(mod, strings.Replace(both, "b.org", "c.org", 1)), "nothing on b.org/y", "c.org/y directly")
+	mention(t, checkDependencies(mod, "| `a.org/x` | `b.org/y` |"), "nothing on b.org/y")
+	mention(t, checkDependencies(mod, both+"| `c.org/z` | |\n"), "c.org/z directly")
 }

@@ -25,12 +25,11 @@ var table = []row{
 	{floor: 0, pkg: "internal/bufpool"},
 	{floor: 0, pkg: "internal/bytesize"},
 	{floor: 0, pkg: "internal/diskfs", mods: "golang.org/x/sys"},
-	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs", mods: pebbleVFS},
+	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs"},
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
 	{floor: 0, pkg: "internal/leaktest"},
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/process", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
@@ -40,9 +39,9 @@ var table = []row{
 	{floor: 2, pkg: "index", ours: "blob segments index/guardfs internal/…", mods: pebble},
 	{floor: 2, pkg: "index/guardfs", ours: "internal/…", mods: pebbleVFS},
 
-	{floor: 3, pkg: "engine", ours: "blob segments… index… engine/evict internal/…", mods: pebbleVFS + " golang.org/x/time golang.org/x/sync"},
-	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…", mods: pebbleVFS},
-	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict internal/…", mods: pebbleVFS},
+	{floor: 3, pkg: "engine", ours: "blob segments… index… engine/evict internal/…", mods: pebbleVFS},
+	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…"},
+	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict internal/…"},
 	{floor: 3, pkg: "engine/evict", ours: "blob"},
 
 	{floor: 4, pkg: "config", ours: "blob internal/…"},
@@ -56,10 +55,10 @@ var table = []row{
 	{floor: 4, pkg: "stores/mem", ours: kind},
 	{floor: 4, pkg: "stores/noop", ours: kind},
 	{floor: 4, pkg: "stores/refcount", ours: "blob internal/…"},
-	{floor: 4, pkg: "stores/singleflight", ours: kind, mods: "golang.org/x/sync"},
+	{floor: 4, pkg: "stores/singleflight", ours: kind},
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 
-	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys golang.org/x/sync", net: true},
+	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys", net: true},
 
 	{floor: 6, pkg: "metrics", ours: "…", mods: "github.com/prometheus", net: true},
 
@@ -109,5 +108,5 @@ func (r *row) allowsModule(pkg string) bool {
 // isKit says whether a package exists for tests only.
 func isKit(pkg string) bool {
 	name := path.Base(pkg)
-	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
+	return name == "crashfs" || name != "test" && strings.HasSuffix(name, "test")
 }

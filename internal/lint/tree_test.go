@@ -38,6 +38,7 @@ func TestTree(t *testing.T) {
 		}
 	}
 	t.Run("imports", each(checkImports))
+	t.Run("stale rows", each(checkStale))
 	t.Run("index uses of segments", each(checkIndexUsesOfSegments))
 	t.Run("package comment", each(checkPackageComment))
 	t.Run("package name", each(checkPackageName))
