@@ -190,7 +190,9 @@ func (s *Store) run(ctx context.Context, f *fill) {
 		s.land(f, result{err: err, hops: tr.Hops()})
 		return
 	}
-	s.land(f, result{held: s.admit(ctx, f, v, buf), hops: tr.Hops()})
+	h, err := s.admit(ctx, f, v)
+	s.bufs.Put(buf)
+	s.land(f, result{held: h, err: err, hops: tr.Hops()})
 }
 
 // recheck looks for what an earlier fill brought between a waiter's look into the cache and this fill's begin.
@@ -270,21 +272,26 @@ func (s *Store) collectHandle(ctx context.Context, h blob.Hash, buf []byte) (blo
 	return blob.Verify(h, buf[:size])
 }
 
-// admit gives a blob to the cache, and the buffer back if the cache then has it. Otherwise the blob passes through:
-// the buffer stays with its readers.
-func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified, buf []byte) held {
+// admit gives a blob to the cache. If the cache does not keep it, it passes through: its readers get a copy in a buffer
+// of another budget, so that slow ones, who hold theirs for minutes, leave the buffers of fills to fills.
+func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified) (held, error) {
 	if s.enter(f, admitting) {
 		handle, err := s.store(ctx, v)
 		if err == nil {
-			s.bufs.Put(buf)
-			return refcount.NewShared(handle)
+			return refcount.NewShared(handle), nil
 		}
 		if !errors.Is(err, blob.ErrNotFound) { // evicted at once, or a cache that keeps nothing
 			s.cacheFailed("admit", f.hash, err)
 		}
 	}
+	buf, ok := s.passing.TryGet()
+	if !ok {
+		return nil, fmt.Errorf("caching: fill %s: the cache does not keep it, and slow readers hold all that may pass through: %w",
+			f.hash.Short(), blob.ErrBusy)
+	}
 	s.counters.passedThrough.Add(1)
-	return refcount.NewBody(v.Bytes(), &s.pinned, func() { s.bufs.Put(buf) })
+	body := buf[:copy(buf, v.Bytes())]
+	return refcount.NewBody(body, &s.pinned, func() { s.passing.Put(buf) }), nil
 }
 
 // store puts a blob into the cache and pins it there, so that slow readers hold no buffer of a fill.

@@ -3,6 +3,7 @@ package caching_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -210,4 +211,30 @@ func TestFillsReuseBuffers(t *testing.T) {
 	if st := s.Stats(); st.Fills != fills+1 || st.OriginMbps <= 0 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// Readers of what passes through hold no buffer of a fill: with all of theirs taken, the next such blob is busy at once,
+// and a blob that the origin lacks is still answered.
+func TestSlowReadersLeaveFillsAlone(t *testing.T) {
+	s, origin := overHTTP(t, caching.Options{Cache: noop.New(noop.Options{}), MaxFills: 2})
+	var held []blob.Handle
+	for i := range 2 {
+		v := storetest.Blob(t, uint64(i), 100_000)
+		origin.Put(v)
+		h, err := s.Get(t.Context(), v.Hash())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, h)
+	}
+	wantMiss(t, s, blob.Hash{1})
+	v := storetest.Blob(t, 9, 100_000)
+	origin.Put(v)
+	if _, err := s.Get(t.Context(), v.Hash()); !errors.Is(err, blob.ErrBusy) {
+		t.Errorf("a third blob beside two slow readers: %v, want busy", err)
+	}
+	for _, h := range held {
+		h.Release()
+	}
+	wantBytes(t, s, v)
 }

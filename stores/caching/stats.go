@@ -103,7 +103,7 @@ func (s *Store) Stats() Stats {
 		PassedThrough:  c.passedThrough.Load(),
 		OriginInFlight: c.originInFlight.Load(),
 		Waiting:        c.waiting.Load(),
-		FillBuffers:    int64(s.bufs.Out()),
+		FillBuffers:    int64(s.bufs.Out() + s.passing.Out()),
 		CacheMbps:      math.Float64frombits(c.cacheMbps.Load()),
 		OriginMbps:     math.Float64frombits(c.originMbps.Load()),
 	}

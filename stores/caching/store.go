@@ -27,7 +27,7 @@ type Options struct {
 	NegativeTTL  time.Duration // how long "not found" is remembered; default 5 s, negative: not at all
 	FillTimeout  time.Duration // from the request to the origin to its last byte; default 1 min
 	AdmitTimeout time.Duration // for the cache to take a blob, before it passes by; default 5 s
-	MaxFills     int           // at once, with a buffer of 2 MiB each; default 64
+	MaxFills     int           // at once, with a buffer of 2 MiB each, and as many for readers of what the cache does not keep; default 64
 
 	Logger *slog.Logger // default: slog.Default()
 }
@@ -54,9 +54,10 @@ type Store struct {
 	log                       *slog.Logger
 	cacheTrouble, fillTrouble rate.Sometimes
 
-	missing  *negative // nil: off
-	bufs     *bufpool.Budget
-	pinned   atomic.Int64 // handles over fills' buffers
+	missing  *negative       // nil: off
+	bufs     *bufpool.Budget // of fills
+	passing  *bufpool.Budget // of readers of what the cache does not keep
+	pinned   atomic.Int64    // handles over fills' buffers
 	counters counters
 
 	root    context.Context // of fills; ends with Close
@@ -102,6 +103,7 @@ func New(o Options) *Store {
 		o.MaxFills = DefaultMaxFills
 	}
 	s.bufs = bufpool.NewBudget(blob.MaxSize, o.MaxFills)
+	s.passing = bufpool.NewBudget(blob.MaxSize, o.MaxFills)
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s
 }
