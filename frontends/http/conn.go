@@ -40,6 +40,7 @@ type conn struct {
 	clock  clock
 	open   *atomic.Int64
 	closed sync.Once
+	silent bool // it is in Server.silent; for Server.track alone, which net/http calls in sequence
 }
 
 var _ net.Conn = (*conn)(nil)

@@ -338,6 +338,19 @@ func TestDrain(t *testing.T) {
 	}
 }
 
+// A connection that was opened and never used does not hold up the end.
+func TestDrainSilent(t *testing.T) {
+	s := start(t, httpd.Options{Store: newShelf(), DrainTimeout: time.Second})
+	silent := s.dial()
+	until(t, "the connection", func() bool { return s.Stats().Connections == 1 })
+	if err := s.drain(); err != nil {
+		t.Error(err)
+	}
+	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the silent connection: %d bytes, %v", n, err)
+	}
+}
+
 // A drain that takes too long cuts, says so, and leaves nothing behind.
 func TestDrainTimeout(t *testing.T) {
 	leaktest.Check(t)

@@ -28,6 +28,9 @@ type Server struct {
 	used     atomic.Bool
 	draining atomic.Bool
 	serving  sync.WaitGroup // net/http's goroutines, one a connection
+
+	mu     sync.Mutex
+	silent map[*conn]struct{} // connections whose first request has not come
 }
 
 // New makes a server; it opens nothing. An error says which option is wrong.
@@ -42,6 +45,7 @@ func New(o Options) (*Server, error) {
 		fixed:  newFixedHeaders(),
 		faults: newFaultLog(o.Logger, time.Second),
 		pieces: bufpool.New(pieceSize, 64),
+		silent: map[*conn]struct{}{},
 	}
 	var only http.Protocols
 	only.SetHTTP1(true)
@@ -64,14 +68,53 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// track counts the goroutines that net/http starts for connections, so that Serve can wait for them.
-func (s *Server) track(_ net.Conn, state http.ConnState) {
+// track counts the goroutines that net/http starts for connections, so that Serve can wait for them, and knows the
+// connections that have not asked for anything, so that a drain need not wait for those.
+func (s *Server) track(nc net.Conn, state http.ConnState) {
+	c, _ := nc.(*conn) // what the listener gives
 	switch state {
 	case http.StateNew:
 		s.serving.Add(1)
+		s.keepSilent(c)
 	case http.StateClosed, http.StateHijacked:
+		s.forgetSilent(c)
 		s.serving.Done()
-	case http.StateActive, http.StateIdle:
+	case http.StateActive:
+		s.forgetSilent(c)
+	case http.StateIdle:
+	}
+}
+
+// keepSilent notes a connection that has sent no request, or closes it when the drain has begun.
+func (s *Server) keepSilent(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining.Load() {
+		_ = c.Close()
+		return
+	}
+	c.silent = true
+	s.silent[c] = struct{}{}
+}
+
+// forgetSilent takes the lock once in the life of a connection, not for each of its requests.
+func (s *Server) forgetSilent(c *conn) {
+	if !c.silent {
+		return
+	}
+	c.silent = false
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.silent, c)
+}
+
+// closeSilent closes the connections that have sent no request: net/http would wait for them for seconds. Those that
+// come later are closed by keepSilent, so draining must be set before.
+func (s *Server) closeSilent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.silent {
+		_ = c.Close()
 	}
 }
 
@@ -124,6 +167,7 @@ func (s *Server) minBytes() int64 {
 func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opt.DrainTimeout)
 	defer cancel()
+	s.closeSilent()
 	if err := s.http.Shutdown(ctx); err != nil {
 		return fmt.Errorf("http: drain: %d connections cut after %v: %w",
 			s.count.connections.Load(), s.opt.DrainTimeout, err)
