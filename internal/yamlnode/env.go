@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // variable is ${NAME}, and $${NAME}, which stands for the text ${NAME}. Any other dollar sign means itself.
@@ -20,8 +21,12 @@ func expand(text string, lookup func(string) (string, bool)) (out string, err er
 		}
 		name := m[2 : len(m)-1]
 		value, ok := lookup(name)
-		if !ok && err == nil {
+		switch {
+		case err != nil:
+		case !ok:
 			err = fmt.Errorf("the environment variable %s is not set; set it, or write $%s for the text itself", name, m)
+		case !utf8.ValidString(value): // not shown: it may be a secret
+			err = fmt.Errorf("the value of the environment variable %s is not valid UTF-8; set it to plain text", name)
 		}
 		return value
 	})

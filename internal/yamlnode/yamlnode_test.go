@@ -12,7 +12,8 @@ import (
 )
 
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"PORT": "5569", "EMPTY": "", "SECRET": "s3cret", "TRICK": "a: {b: c}", "BIG": "500GB"}[name]
+	v, ok := map[string]string{"PORT": "5569", "EMPTY": "", "SECRET": "s3cret", "TRICK": "a: {b: c}", "BIG": "500GB",
+		"BYTES": "s3\xffcret"}[name]
 	return v, ok
 }
 
@@ -163,6 +164,8 @@ func TestProblems(t *testing.T) {
 	f("d: -5", `f.yaml:1:4: d: -5 is negative; write a duration such as 30s`)
 	f("t: ${NOPE}", `f.yaml:1:4: t: the environment variable NOPE is not set; set it, or write $${NOPE} for the text itself`)
 	f("i: ${NOPE}", `f.yaml:1:4: i: the environment variable NOPE is not set; set it, or write $${NOPE} for the text itself`)
+	f("t: a${BYTES}", `f.yaml:1:4: t: the value of the environment variable BYTES is not valid UTF-8; set it to plain text`)
+	f("s: ${BYTES}", `f.yaml:1:4: s: the value of the environment variable BYTES is not valid UTF-8; set it to plain text`)
 	f("t: !foo x", `f.yaml:1:4: t: the tag "!foo" means nothing here; leave it out`)
 	f("i: !!int x", `f.yaml:1:4: i: "x" is not what its tag !!int says`)
 	f("t: a\nT: b", `f.yaml:2:1: T: this key is here twice; the other one is in line 1`)
