@@ -62,6 +62,7 @@ func refusal(o Options, mode Mode, layout mount.Layout) error {
 		hint = fmt.Sprintf(" serve it as it is with sharding_size: %d, or", layout.Prefixes[0])
 	}
 	return fmt.Errorf("%s holds %s, and the settings want %s: %w:%s move its blobs to an empty folder with "+
-		"`prism fsck migrate --from %s --to PATH` and make that the mount_point",
+		"`prism fsck migrate --from %s --to PATH` (in a later version) and make that the mount_point, or choose an "+
+		"empty folder",
 		o.MountPoint, layout, wants, ErrLayout, hint, o.MountPoint)
 }

@@ -120,7 +120,8 @@ func TestWhichMode(t *testing.T) {
 			o.SegmentSize = 16 << 20
 			switch {
 			case errors.Is(c.want, disk.ErrLayout):
-				refuse(t, o, c.want, "prism fsck migrate --from "+o.MountPoint+" --to ")
+				refuse(t, o, c.want, "move its blobs to an empty folder with `prism fsck migrate --from "+o.MountPoint+
+					" --to PATH` (in a later version) and make that the mount_point, or choose an empty folder")
 			case c.want != nil:
 				refuse(t, o, c.want)
 			default:
