@@ -16,7 +16,7 @@
 //	405 505     neither GET nor HEAD; not HTTP/1
 //	416         a range outside the blob. Several ranges, other units and ranges that do not parse are ignored: 200
 //	502         an origin gave bytes that are not the blob: wrong, too few, too many; or an error of no other kind
-//	503         no room in the queue, or an origin or a disk that cannot be reached, fails or breaks off; with Retry-After
+//	503         no room in the queue, or an origin or a disk is out of reach, fails or breaks off; with Retry-After
 //	504         no answer within the time for a look-up
 //
 // A client that leaves is not answered. An answer whose header has left is completed or cut, never padded: a client
