@@ -20,16 +20,21 @@ func (e *Engine) close() error {
 	e.writers.Lock()   // puts and deletes that are under way end first
 	e.writers.Unlock() //nolint:staticcheck // an empty section is the point
 	err := e.finish()
-	close(e.com.stop)
-	select {
-	case <-e.com.idle:
-	case <-e.ix.Failed(): // it may be parked inside the index
-	}
+	e.stopCommitter()
 	err = errors.Join(err, e.ix.Close())
 	for _, s := range e.segs.all() {
 		err = errors.Join(err, s.Close())
 	}
 	return errors.Join(err, e.mnt.Close())
+}
+
+// stopCommitter ends the committer once its queue is empty, or leaves it behind where the index has failed.
+func (e *Engine) stopCommitter() {
+	close(e.com.stop)
+	select {
+	case <-e.com.idle:
+	case <-e.ix.Failed():
+	}
 }
 
 // finish seals and syncs everything, so that the next open has nothing to do.
@@ -39,10 +44,7 @@ func (e *Engine) finish() error {
 	}
 	e.act.mu.Lock()
 	for _, s := range e.act.segs {
-		s.Seal()
-		s.mu.Lock()
-		s.sealing = true
-		s.mu.Unlock()
+		e.sealInMemory(s)
 	}
 	e.act.segs = nil
 	e.act.notifyLocked()
@@ -54,7 +56,11 @@ func (e *Engine) finish() error {
 	e.reclaim()
 	clean := e.settled() && e.tighten()
 	return e.commit(&change{sync: true, apply: func(g *group) {
-		g.batch.SetMeta(index.Meta{NextSeq: g.first, Clean: clean})
+		next := g.first
+		if e.unfinished() {
+			next = e.marked
+		}
+		g.batch.SetMeta(index.Meta{NextSeq: next, Clean: clean})
 	}})
 }
 
@@ -76,7 +82,7 @@ func (e *Engine) tighten() bool {
 // settled says whether nothing is left for the next open: every segment sealed and durable, and no dead extent still
 // held by a reader.
 func (e *Engine) settled() bool {
-	if e.recovering() {
+	if e.recovering() || e.unfinished() {
 		return false
 	}
 	for _, s := range e.segs.all() {

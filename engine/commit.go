@@ -166,7 +166,7 @@ func (g *group) get(h blob.Hash) (index.Entry, bool) {
 
 // put adds a record, unless the blob has one already: of two, the first to be committed stays.
 func (g *group) put(s *seg, rec segments.Record) bool {
-	if _, ok := g.get(rec.Hash); ok {
+	if _, ok := g.get(rec.Hash); ok || g.fault != nil {
 		return false
 	}
 	e := index.Entry{Location: rec.Location, Seq: g.e.seq.Add(1), Kind: rec.Kind}

@@ -89,8 +89,10 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if e.ix, err = e.openIndex(); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine: %w", err), e.mnt.Close())
 	}
+	go e.commitLoop() // may be left behind for good, inside a failed index: see commit
 	left, since, err := e.load()
 	if err != nil {
+		e.stopCommitter()
 		return nil, errors.Join(fmt.Errorf("engine: open %s: %w", o.Dir, err), e.ix.Close(), e.mnt.Close())
 	}
 	e.start(left, since)
@@ -164,10 +166,11 @@ func (e *Engine) load() (left []leftover, since uint64, err error) {
 	}
 	e.marked = meta.NextSeq
 	e.rebuilding = !known // every session begins with a durable Meta
-	b := e.ix.NewBatch()
-	b.SetMeta(index.Meta{NextSeq: meta.NextSeq}) // not clean any more
-	if err := b.Commit(true); err != nil {
-		return nil, 0, err
+	err = e.commit(&change{sync: true, apply: func(g *group) {
+		g.batch.SetMeta(index.Meta{NextSeq: meta.NextSeq}) // not clean any more
+	}})
+	if err != nil {
+		return nil, 0, errors.Join(err, e.ix.Err())
 	}
 	e.measure()
 	if e.limit.Load() < leastSize(e.o.SegmentSize) {
@@ -179,7 +182,6 @@ func (e *Engine) load() (left []leftover, since uint64, err error) {
 
 // start runs the goroutines.
 func (e *Engine) start(left []leftover, since uint64) {
-	go e.commitLoop() // may be left behind for good, inside a failed index: see commit
 	e.workers.Go(e.rollLoop)
 	e.workers.Go(e.flushLoop)
 	e.workers.Go(e.evictLoop)

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"errors"
+	"io/fs"
+	"syscall"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -46,9 +48,10 @@ func (e *Engine) evictExcess() {
 	passes := 0
 	last := e.seq.Load() // a pass ends where it began to keep records: those stand behind it in the order
 	for e.excess() > 0 && e.running() {
-		b, err := e.choose(e.excess(), last)
+		b, err := e.choose(e.excess(), last, passes > 0)
+		gone := 0
 		if err == nil {
-			err = e.evictBatch(b)
+			gone, err = e.evictBatch(b)
 		}
 		if err != nil {
 			if !errors.Is(err, errIndexFailed) && !errors.Is(err, errClosed) {
@@ -56,7 +59,7 @@ func (e *Engine) evictExcess() {
 			}
 			return
 		}
-		if len(b.evict) > 0 {
+		if gone > 0 {
 			passes = 0
 			continue
 		}
@@ -89,7 +92,9 @@ type batch struct {
 }
 
 // choose walks the order from where the last batch ended, until it has found `want` bytes or passed sequence `last`.
-func (e *Engine) choose(want int64, last uint64) (batch, error) {
+// Evicting what is pinned would give nothing back, so it is kept. With hard set, a pass has found nothing: SD blobs are
+// then like others.
+func (e *Engine) choose(want int64, last uint64, hard bool) (batch, error) {
 	b := batch{next: e.evictFrom}
 	cur, err := e.ix.Cursor(e.evictFrom)
 	if err != nil {
@@ -104,13 +109,19 @@ func (e *Engine) choose(want int64, last uint64) (batch, error) {
 			break
 		}
 		b.next = row.Seq + 1
-		v, rec, ok := e.examine(row)
+		v, rec, ok, err := e.examine(row)
+		if err != nil {
+			return b, err
+		}
 		if !ok {
 			b.dangling = append(b.dangling, row)
 			continue
 		}
 		c := evict.Candidate{Size: segments.Blocks(rec.Length), Kind: rec.Kind, Touched: v.seg.Touched(row.Slot)}
-		if e.policy.Judge(c, space) == evict.Keep {
+		if hard {
+			c.Kind = blob.KindContent
+		}
+		if v.seg.Pinned(row.Slot) || e.policy.Judge(c, space) == evict.Keep {
 			b.keep = append(b.keep, v)
 			continue
 		}
@@ -126,25 +137,29 @@ func (e *Engine) choose(want int64, last uint64) (batch, error) {
 	return b, nil
 }
 
-// examine reads the slot that an order row points at: the row itself does not carry the hash.
-func (e *Engine) examine(row index.OrderRow) (victim, segments.Record, bool) {
+// examine reads the slot that an order row points at: the row itself does not carry the hash. It says false when there
+// is no such record; an error is about the process, and says nothing about the record.
+func (e *Engine) examine(row index.OrderRow) (victim, segments.Record, bool, error) {
 	s := e.segs.get(row.Segment)
 	if s == nil {
-		return victim{}, segments.Record{}, false
+		return victim{}, segments.Record{}, false, nil
 	}
 	rec, err := s.ReadSlot(row.Slot)
-	if err != nil {
-		e.ioError("read", err)
-		return victim{}, segments.Record{}, false
+	if err == nil {
+		return victim{hash: rec.Hash, row: row, seg: s, time: rec.Time}, rec, true, nil
 	}
-	return victim{hash: rec.Hash, row: row, seg: s, time: rec.Time}, rec, true
+	e.ioError("read", err)
+	if errors.Is(err, segments.ErrBadSlot) || errors.Is(err, segments.ErrBadHeader) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist) {
+		return victim{}, segments.Record{}, false, nil
+	}
+	return victim{}, segments.Record{}, false, err
 }
 
-// evictBatch commits a batch, in one sync, and buries what it evicted.
-func (e *Engine) evictBatch(b batch) error {
+// evictBatch commits a batch, in one sync, and buries what it evicted. It returns how many records are gone.
+func (e *Engine) evictBatch(b batch) (int, error) {
 	if len(b.evict)+len(b.keep)+len(b.dangling) == 0 {
 		e.evictFrom = b.next
-		return nil
+		return 0, nil
 	}
 	var gone []removed
 	err := e.commit(&change{sync: len(b.evict) > 0, apply: func(g *group) {
@@ -160,7 +175,7 @@ func (e *Engine) evictBatch(b batch) error {
 		}
 	}})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if len(b.dangling) > 0 {
 		e.dropRows(b.dangling)
@@ -175,5 +190,5 @@ func (e *Engine) evictBatch(b batch) error {
 	if n := len(b.evict); n > 0 {
 		e.stats.lastEvictedAge.Store(int64(max(0, time.Since(time.Unix(int64(b.evict[n-1].time), 0)))))
 	}
-	return nil
+	return len(gone), nil
 }

@@ -54,6 +54,9 @@ func (e *Engine) flush() error {
 	synced := marks[:0]
 	for _, m := range marks {
 		if err := m.seg.syncs.run(m.seg.Sync); err != nil {
+			if m.seg.isGone() { // it was found empty meanwhile
+				continue
+			}
 			e.writeFailed(m.seg, "sync", err)
 			failed = err
 			continue
@@ -65,7 +68,7 @@ func (e *Engine) flush() error {
 	}
 	err = e.commit(&change{sync: true, apply: func(g *group) {
 		for _, m := range synced {
-			if m.upTo > m.seg.row.Watermark {
+			if m.upTo > m.seg.row.Watermark && !m.seg.isGone() {
 				g.setRow(m.seg, func(r *index.SegmentRow) { r.Watermark = m.upTo })
 				g.batch.ClearTombstones(m.seg.ID(), m.upTo)
 			}
@@ -84,6 +87,9 @@ func (e *Engine) flush() error {
 func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 	err = e.commit(&change{apply: func(g *group) {
 		since = g.first
+		if e.unfinished() { // recovery still needs what it was
+			since = e.marked
+		}
 		for _, s := range e.writable() {
 			if s.Gaps() {
 				since = e.marked
@@ -94,7 +100,10 @@ func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 		}
 		e.marked = min(since, g.first)
 	}})
-	return marks, since, err
+	if err != nil {
+		return nil, 0, err // the committer may still be at it
+	}
+	return marks, since, nil
 }
 
 // writable is the segments whose slots may still change: active, or sealed in memory only.

@@ -24,6 +24,9 @@ func (e *Engine) indexError(err error) error {
 // nothing about which of the bytes since the last good one are on the device: from here on only what lies below the
 // watermark is served. A failed write leaves no doubt about other records, so the segment is only sealed.
 func (e *Engine) writeFailed(s *seg, kind string, err error) {
+	if s.isGone() {
+		return
+	}
 	e.ioError(kind, err)
 	first := e.act.drop(s)
 	if s.written {
@@ -44,7 +47,9 @@ func (e *Engine) writeFailed(s *seg, kind string, err error) {
 	}
 	e.log.Error("a segment could not be synced; what was not durable before is dropped", "path", s.Path(), "err", err)
 	_ = e.commit(&change{apply: func(g *group) {
-		g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateFailed })
+		if !s.isGone() {
+			g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateFailed })
+		}
 	}})
 	e.dropAbove(s, mark)
 }

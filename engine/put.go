@@ -21,6 +21,9 @@ func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
+	if e.ix.Err() != nil {
+		return errIndexFailed
+	}
 	if v.Size() == 0 {
 		return fmt.Errorf("engine: put: %w", blob.ErrEmpty)
 	}
@@ -61,9 +64,12 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 		}
 		return fmt.Errorf("engine: put %s: %w: %w", rec.Hash.Short(), blob.ErrUnavailable, err)
 	}
-	won := false
+	won, distrusted := false, false
 	err = e.commit(&change{
 		apply: func(g *group) {
+			if distrusted = rec.Slot >= s.trust.Load(); distrusted {
+				return // a sync of the segment failed meanwhile
+			}
 			g.replace(rec.Hash)
 			if won = g.put(s, rec); !won {
 				g.batch.Tombstone(rec.Segment, rec.Slot) // else a power cut could bring it back after the winner was deleted
@@ -76,8 +82,15 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 			}
 		},
 	})
-	if err != nil {
+	switch {
+	case err != nil && e.ix.Err() != nil:
 		// The slot stays incomplete, so no watermark passes it: the next open finds the record and adds it.
+		return err
+	case err == nil && distrusted:
+		err = fmt.Errorf("engine: put %s: %w: a sync of its segment failed", rec.Hash.Short(), blob.ErrUnavailable)
+	}
+	if err != nil {
+		e.abandon(s, rec.Location)
 		return err
 	}
 	if !won {

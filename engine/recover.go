@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -43,7 +44,7 @@ func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
 		if row.State == index.StateFailed {
 			s.trust.Store(row.Watermark)
 		}
-		e.adopt(s)
+		e.adopt(s, clean)
 		if !clean || row.State == index.StateDoomed || row.Watermark < row.Slots || row.Slots == 0 || row.LiveBlobs == 0 {
 			left = append(left, leftover{seg: s, from: row.Watermark})
 		}
@@ -51,7 +52,7 @@ func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
 	for fileID := range files {
 		row := index.SegmentRow{ID: fileID, State: index.StateSealed}
 		s := newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(fileID), id, fileID), row)
-		e.adopt(s)
+		e.adopt(s, false)
 		left = append(left, leftover{seg: s, orphan: true})
 	}
 	// Oldest first: a rebuilt order follows the ids, roughly, and what was evicted first goes first.
@@ -59,18 +60,34 @@ func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
 	return left, nil
 }
 
-// adopt charges a segment for what its row says; recovery looks at the file itself. A segment that was active keeps its
-// preallocation until then.
-func (e *Engine) adopt(s *seg) {
+// adopt takes a segment over, and charges it for what its row says; after an unclean stop the file may hold more than
+// that, until recovery has given it back.
+func (e *Engine) adopt(s *seg, clean bool) {
 	e.segs.add(s)
 	e.blobs.Add(s.row.LiveBlobs)
 	e.liveBytes.Add(s.row.LiveBytes)
 	e.sdBytes.Add(s.row.SDBytes)
+	bytes := sealedCharge(s.row)
 	if s.row.Slots == 0 {
-		e.setCharge(s, activeCharge(s.row.Capacity))
-	} else {
-		e.setCharge(s, sealedCharge(s.row))
+		bytes = activeCharge(s.row.Capacity)
 	}
+	if !clean {
+		bytes = max(bytes, e.onDisk(s.Path()))
+	}
+	e.setCharge(s, bytes)
+}
+
+// onDisk is what a file occupies, without opening it; its length where the file system does not say.
+func (e *Engine) onDisk(path string) int64 {
+	info, err := e.o.FS.Stat(path)
+	if err != nil {
+		e.ioError("usage", err)
+		return 0
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Blocks * 512
+	}
+	return info.Size()
 }
 
 // segmentFiles lists the segment files of the mount. Foreign names are left alone.
@@ -105,7 +122,9 @@ func (e *Engine) recoverLoop(left []leftover, since uint64) {
 			if errors.Is(err, errIndexFailed) || errors.Is(err, errClosed) {
 				return
 			}
-			e.setAside(l.seg, err)
+			if !e.setAside(l.seg, err) {
+				continue // it stays among what is left: nobody may take it for empty
+			}
 		}
 		e.leftMu.Lock()
 		delete(e.left, l.seg.ID())
@@ -287,6 +306,9 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 		if rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
 			return nil
 		}
+		if ent, err := e.ix.Get(rec.Hash); err == nil && ent.Location == rec.Location {
+			return nil // dropUnproven has seen to it
+		}
 		if _, buried := tombs[rec.Slot]; buried || !e.whole(s, rec) {
 			return s.MarkDead(rec.Slot)
 		}
@@ -377,7 +399,7 @@ func (e *Engine) punchUncovered(s *seg) error {
 		switch {
 		case err != nil && !errors.Is(err, blob.ErrNotFound):
 			return e.indexError(err)
-		case err == nil && ent.Location == rec.Location || s.Dead(rec.Slot):
+		case err == nil && ent.Location == rec.Location || s.Dead(rec.Slot) || s.Pinned(rec.Slot):
 			covered = append(covered, rec.Location)
 		case !rec.Dead:
 			strays = append(strays, rec.Slot)
@@ -408,14 +430,15 @@ func (e *Engine) punchUncovered(s *seg) error {
 	return nil
 }
 
-// setAside deals with a segment that cannot be recovered: one that is not ours, or damaged, is moved to quarantine with
-// its rows removed as they are met; one that cannot be read now is left for the next start.
-func (e *Engine) setAside(s *seg, why error) {
+// setAside deals with a segment that cannot be recovered: one that is not ours, or damaged, is moved to quarantine, and
+// its rows are removed; one that cannot be read now is left for the next start. It says whether the segment is gone.
+func (e *Engine) setAside(s *seg, why error) bool {
 	e.ioError("recover", why)
 	if errors.Is(why, segments.ErrNewerVersion) || !errors.Is(why, segments.ErrBadHeader) && !errors.Is(why, fs.ErrNotExist) {
 		e.log.Error("a segment cannot be read; its blobs are misses until it can", "path", s.Path(), "err", why)
-		return
+		return false
 	}
+	e.dropWhere(func(ent index.Entry) bool { return ent.Segment == s.ID() })
 	s.mu.Lock()
 	s.gone = true // the reclaimer has no business with it
 	s.mu.Unlock()
@@ -431,6 +454,15 @@ func (e *Engine) setAside(s *seg, why error) {
 		delete(g.rows, s.ID())
 		g.batch.DeleteSegment(s.ID())
 	}})
+	return true
+}
+
+// unfinished says whether a segment of the last run is yet to be recovered: recovery goes on, was interrupted, or could
+// not read it.
+func (e *Engine) unfinished() bool {
+	e.leftMu.Lock()
+	defer e.leftMu.Unlock()
+	return len(e.left) > 0
 }
 
 // recovering says whether work of the last run is still under way.

@@ -100,7 +100,9 @@ func (a *active) reserve(e *Engine, n uint32) (*seg, segments.Location, bool) {
 func (e *Engine) sealInMemory(s *seg) {
 	s.Seal()
 	s.mu.Lock()
-	s.sealing = true
+	if !s.sealed { // a segment can fail twice, and its tail is given back once
+		s.sealed, s.sealing = true, true
+	}
 	s.mu.Unlock()
 	poke(e.flushNow)
 }

@@ -27,7 +27,8 @@ type seg struct {
 	mu      sync.Mutex
 	dead    []segments.Location // removed and unpinned: the reclaimer's input
 	stray   int64               // bytes in dead
-	sealing bool                // sealed in memory; the flusher has yet to give its tail back
+	sealed  bool                // sealed in memory, by sealInMemory alone
+	sealing bool                // and the flusher has yet to give its tail back
 	gone    bool                // unlinked, or about to be
 }
 
@@ -80,9 +81,11 @@ func (t *segTable) all() []*seg {
 	return out
 }
 
-// groupSync lets many writers share one sync: each waits for one that began after it had written.
+// groupSync lets many writers share one sync: each waits for one that began after it had written. After a failed sync
+// there is never another: the kernel reports a lost write once, and a second sync would succeed without the bytes.
 type groupSync struct {
 	syncing sync.Mutex // held during a sync
+	failed  error      // of the sync that failed; under syncing
 	mu      sync.Mutex
 	next    *syncRound // the one that has not begun
 }
@@ -110,7 +113,10 @@ func (g *groupSync) run(sync func() error) error {
 	g.mu.Lock()
 	g.next = nil
 	g.mu.Unlock()
-	r.err = sync()
+	if g.failed == nil {
+		g.failed = sync()
+	}
+	r.err = g.failed
 	g.syncing.Unlock()
 	close(r.done)
 	return r.err

@@ -60,6 +60,13 @@ func (s *Segment) Dead(slot uint32) bool {
 	return s.dead.has(slot)
 }
 
+// Pinned says whether a reader holds the slot's extent.
+func (s *Segment) Pinned(slot uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pins[slot] > 0
+}
+
 // Pins is the number of pins that are out.
 func (s *Segment) Pins() int {
 	s.mu.Lock()
