@@ -75,15 +75,18 @@ func (e *Engine) flush() error {
 		}
 		g.batch.SetMeta(index.Meta{NextSeq: since})
 	}})
-	if err == nil {
-		err = failed
+	if err != nil {
+		return err
 	}
-	return err
+	for _, m := range synced {
+		m.seg.marked(m.upTo)
+	}
+	return failed
 }
 
 // collectMarks runs on the committer, between groups, so that it sees no put half done: each completed slot is in the
 // index, and whatever is committed to a slot at or above a mark has a sequence above `since`. Recovery relies on both.
-// A slow put may leave completed slots above a mark; then `since` stays where it was.
+// A slow put may leave completed slots above a mark, and a failed segment keeps its mark; then `since` stays where it was.
 func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 	err = e.commit(&change{apply: func(g *group) {
 		since = g.first
@@ -91,7 +94,7 @@ func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 			since = e.marked
 		}
 		for _, s := range e.writable() {
-			if s.Gaps() {
+			if s.Gaps() || s.row.State == index.StateFailed {
 				since = e.marked
 			}
 			if p := s.Prefix(); p > s.row.Watermark && s.row.State != index.StateFailed {

@@ -29,7 +29,7 @@ func (e *Engine) Has(ctx context.Context, h blob.Hash) (bool, error) {
 		return false, e.indexError(err)
 	}
 	s := e.segs.get(ent.Segment)
-	return s != nil && ent.Slot < s.trust.Load(), nil
+	return s != nil && s.trusted(ent.Slot), nil
 }
 
 // Get pins a blob. What cannot be read, or is not what the index says, is a miss: it is noted, and removed behind.
@@ -47,7 +47,7 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 			return nil, e.indexError(err)
 		}
 		s := e.segs.get(ent.Segment)
-		if s == nil || ent.Slot >= s.trust.Load() {
+		if s == nil || !s.trusted(ent.Slot) {
 			if s != nil || !e.recovering() {
 				e.condemn(h, ent, nil)
 			}

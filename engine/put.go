@@ -28,7 +28,7 @@ func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 		return fmt.Errorf("engine: put: %w", blob.ErrEmpty)
 	}
 	if ent, err := e.ix.Get(v.Hash()); err == nil {
-		if s := e.segs.get(ent.Segment); s != nil && ent.Slot < s.trust.Load() {
+		if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) {
 			s.Touch(ent.Slot)
 			return nil
 		}
@@ -55,6 +55,8 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 	} else if e.o.Sync == SyncAlways {
 		if err = s.syncs.run(s.Sync); err != nil {
 			e.writeFailed(s, "sync", err)
+		} else {
+			s.setDurable(rec.Slot)
 		}
 	}
 	if err != nil {
@@ -67,9 +69,10 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 	won, distrusted := false, false
 	err = e.commit(&change{
 		apply: func(g *group) {
-			if distrusted = rec.Slot >= s.trust.Load(); distrusted {
+			if distrusted = !s.trusted(rec.Slot); distrusted {
 				return // a sync of the segment failed meanwhile
 			}
+			g.sync = g.sync || s.row.State == index.StateFailed // recovery adds nothing from such a segment's slots
 			g.replace(rec.Hash)
 			if won = g.put(s, rec); !won {
 				g.batch.Tombstone(rec.Segment, rec.Slot) // else a power cut could bring it back after the winner was deleted
@@ -106,7 +109,7 @@ func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 func (g *group) replace(h blob.Hash) {
 	g.remove(h, func(ent index.Entry) bool {
 		s := g.e.segs.get(ent.Segment)
-		return s == nil || ent.Slot >= s.trust.Load() || s.Dead(ent.Slot)
+		return s == nil || !s.trusted(ent.Slot) || s.Dead(ent.Slot)
 	})
 }
 

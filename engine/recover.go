@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"syscall"
 
@@ -258,9 +259,6 @@ func (e *Engine) recoverSegment(l leftover) error {
 	if row.State == index.StateSealed && row.Slots > 0 && row.Watermark == row.Slots {
 		return e.sweep(s) // nothing was written to it since it was sealed
 	}
-	if row.State == index.StateFailed {
-		e.dropAbove(s, row.Watermark)
-	}
 	slots, tail, err := e.readd(l, hdr, row)
 	if err != nil {
 		return err
@@ -272,18 +270,15 @@ func (e *Engine) recoverSegment(l leftover) error {
 	err = e.commit(&change{sync: true, apply: func(g *group) {
 		g.setRow(s, func(r *index.SegmentRow) {
 			r.Capacity, r.Slots = hdr.Capacity, slots
-			if r.State == index.StateActive {
-				r.State = index.StateSealed
-			}
-			if r.State != index.StateFailed {
-				r.Watermark = slots
-			}
+			r.State, r.Watermark = index.StateSealed, slots
 		})
 		g.batch.ClearTombstones(s.ID(), slots)
 	}})
 	if err != nil {
 		return err
 	}
+	// What the index has of a failed segment was durable or is proven by now, and no slot of it was added.
+	s.trust.Store(math.MaxUint32)
 	if err := s.GiveBack(tail); err != nil {
 		return err
 	}
@@ -352,7 +347,7 @@ func (e *Engine) addFound(s *seg, found []segments.Record) error {
 	return nil
 }
 
-// dropAbove removes the blobs of a failed segment at or above slot n: nothing of them was ever durable.
+// dropAbove removes the blobs of a failed segment at or above slot n that no sync of their own had covered.
 func (e *Engine) dropAbove(s *seg, n uint32) {
 	var hashes []blob.Hash
 	_, _ = s.Scan(n, func(rec segments.Record) error {
@@ -361,7 +356,7 @@ func (e *Engine) dropAbove(s *seg, n uint32) {
 	})
 	_ = e.commit(&change{sync: true, apply: func(g *group) {
 		for _, h := range hashes {
-			g.remove(h, func(ent index.Entry) bool { return ent.Segment == s.ID() && ent.Slot >= n })
+			g.remove(h, func(ent index.Entry) bool { return ent.Segment == s.ID() && ent.Slot >= n && !s.isDurable(ent.Slot) })
 		}
 	}})
 }

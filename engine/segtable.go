@@ -14,7 +14,7 @@ type seg struct {
 	*segments.Segment
 
 	charged atomic.Int64  // bytes of the mount's space that it accounts for
-	trust   atomic.Uint32 // only slots below it may be served: MaxUint32 but after a failed sync
+	trust   atomic.Uint32 // slots below it may be served: MaxUint32 but after a failed sync
 	syncs   groupSync
 
 	// row is what the index says, or will say with the next commit. It is written by the committer alone and read by
@@ -25,6 +25,7 @@ type seg struct {
 	written bool        // created by this process: its writer's state is known
 
 	mu      sync.Mutex
+	durable map[uint32]struct{} // slots at or above the watermark that a good sync of their own covered
 	dead    []segments.Location // removed and unpinned: the reclaimer's input
 	stray   int64               // bytes in dead
 	sealed  bool                // sealed in memory, by sealInMemory alone
@@ -36,6 +37,39 @@ func newSeg(s *segments.Segment, row index.SegmentRow) *seg {
 	g := &seg{Segment: s, row: row}
 	g.trust.Store(math.MaxUint32)
 	return g
+}
+
+// trusted says whether a slot may be served: after a failed sync, only what an earlier one had covered.
+func (s *seg) trusted(slot uint32) bool {
+	return slot < s.trust.Load() || s.isDurable(slot)
+}
+
+func (s *seg) isDurable(slot uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.durable[slot]
+	return ok
+}
+
+// setDurable notes that a sync which began after the slot was written went well.
+func (s *seg) setDurable(slot uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.durable == nil {
+		s.durable = map[uint32]struct{}{}
+	}
+	s.durable[slot] = struct{}{}
+}
+
+// marked forgets what the watermark now says of the slots below it.
+func (s *seg) marked(below uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for slot := range s.durable {
+		if slot < below {
+			delete(s.durable, slot)
+		}
+	}
 }
 
 // isGone says whether the file is removed, or about to be: what cannot be written to it then need not be.
