@@ -29,6 +29,7 @@ type Engine struct {
 	bufs   *segments.Buffers
 
 	segs segTable
+	hot  hotTable
 	com  *committer
 	act  active
 	seq  atomic.Uint64 // last sequence given out

@@ -37,6 +37,9 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 	if err := e.usable(ctx); err != nil {
 		return nil, err
 	}
+	if hd, ok := e.getHot(h); ok {
+		return hd, nil
+	}
 	for range lookupTries {
 		ent, err := e.ix.Get(h)
 		if errors.Is(err, blob.ErrNotFound) {
@@ -58,9 +61,8 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 		}
 		hd, err := e.openRecord(s, h, ent)
 		if err == nil {
-			e.stats.hits.Add(1)
-			e.stats.hitBytes.Add(hd.Size())
-			return hd, nil
+			e.hot.put(h, ent)
+			return e.hit(hd), nil
 		}
 		s.Unpin(ent.Slot)
 		if e.closed.Load() {
@@ -71,6 +73,29 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 	}
 	e.stats.misses.Add(1)
 	return nil, blob.ErrNotFound
+}
+
+// getHot is Get for what was read a moment ago. False says nothing: the index knows.
+func (e *Engine) getHot(h blob.Hash) (blob.Handle, bool) {
+	ent, ok := e.hot.get(h)
+	if !ok {
+		return nil, false
+	}
+	if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) && s.Pin(ent.Slot) {
+		if hd, err := e.openRecord(s, h, ent); err == nil {
+			return e.hit(hd), true
+		}
+		s.Unpin(ent.Slot)
+	}
+	e.hot.drop(h)
+	return nil, false
+}
+
+// hit counts a handle that goes out.
+func (e *Engine) hit(hd *segments.Handle) *segments.Handle {
+	e.stats.hits.Add(1)
+	e.stats.hitBytes.Add(hd.Size())
+	return hd
 }
 
 // openRecord makes a handle of a pinned record. The first time in this process the slot must agree with the row, and
