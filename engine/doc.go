@@ -5,7 +5,8 @@
 //
 //   - Bytes before pointer. A Put writes payload and slot, syncs them where the policy says so, then commits the index
 //     row, then acknowledges. A removal commits the index row, synced in every policy, then marks the slot dead, then
-//     waits for the readers, then punches or unlinks. Both orders live in commit.go.
+//     waits for the readers, then punches or unlinks. The committer is in
+//     commit.go, the orders around it in put.go (store, Delete) and evict.go.
 //   - Every slot below a segment's watermark is durable and, if it is live, indexed. The flusher alone moves watermarks.
 //     Recovery looks only at what lies above them.
 //   - No byte is served that was not proven: the first read of a record in a process compares slot and row and checks the
@@ -18,8 +19,11 @@
 // # Goroutines
 //
 // One commits to the index (commit.go), one syncs and moves watermarks (flush.go), one creates segments ahead of need
-// (roll.go), one evicts (evict.go), one gives space back (reclaim.go), and one does what an unclean stop left over
-// (recover.go). All end with Close.
+// (roll.go), one evicts (evict.go), one gives space back (reclaim.go), one removes what turned out to be unreadable
+// (get.go), and one does what an unclean stop left over (recover.go). All end with Close.
+//
+// Locks: committer.rows before seg.mu and segments.Segment's own; active.mu before seg.mu; flushing before all of them.
+// Whatever the committer calls back (apply, after) takes none of committer.rows and flushing, and does not commit.
 //
 // # What it does not do
 //

@@ -18,7 +18,7 @@ type seg struct {
 	syncs   groupSync
 
 	// row is what the index says, or will say with the next commit. It is written by the committer alone and read by
-	// others under rows.mu.
+	// others under committer.rows.
 	row index.SegmentRow
 
 	loose   atomic.Bool // marked, punched or cut in this process: Close syncs it before it calls the mount clean
