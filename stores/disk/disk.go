@@ -104,7 +104,7 @@ type Store struct {
 // syscall.ENOSPC, …). What is there is unharmed by all of them.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := o.Check(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("disk: open %s: %w", o.MountPoint, err)
 	}
 	if o.FS == nil {
 		o.FS = diskfs.OS()
