@@ -92,8 +92,7 @@ type batch struct {
 }
 
 // choose walks the order from where the last batch ended, until it has found `want` bytes or passed sequence `last`.
-// Evicting what is pinned would give nothing back, so it is kept. With hard set, a pass has found nothing: SD blobs are
-// then like others.
+// With hard set, a pass has found nothing: SD blobs are then like others.
 func (e *Engine) choose(want int64, last uint64, hard bool) (batch, error) {
 	b := batch{next: e.evictFrom}
 	cur, err := e.ix.Cursor(e.evictFrom)
@@ -121,7 +120,7 @@ func (e *Engine) choose(want int64, last uint64, hard bool) (batch, error) {
 		if hard {
 			c.Kind = blob.KindContent
 		}
-		if v.seg.Pinned(row.Slot) || e.policy.Judge(c, space) == evict.Keep {
+		if e.policy.Judge(c, space) == evict.Keep {
 			b.keep = append(b.keep, v)
 			continue
 		}
