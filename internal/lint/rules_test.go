@@ -142,7 +142,7 @@ func TestTextRule(t *testing.T) {
 		"longest":       {"a.go", long, ""},
 		"too long":      {"a.go", long + "x\n", "cut it"},
 		"no Go":         {"a.md", long + "x\n", ""},
-		"a URL":         {"a.md", "https://example.com/home/x and a/work/b", ""},
+		"a URL":         {"a.md", "https://example.com/" + "home/x and a/" + "work/b", ""},
 		"a path":        {"a.md", "cd /" + "work/main", "somebody's machine"},
 		"a home":        {"a.md", "`/" + "home/me/x`", "somebody's machine"},
 		"a note":        {"a.go", "// TO" + "DO: later", "do it"},
