@@ -5,8 +5,8 @@
 //
 //   - Bytes before pointer. A Put writes payload and slot, syncs them where the policy says so, then commits the index
 //     row, then acknowledges. A removal commits the index row, synced in every policy, then marks the slot dead, then
-//     waits for the readers, then punches or unlinks. The committer is in
-//     commit.go, the orders around it in put.go (store, Delete) and evict.go.
+//     waits for the readers, then punches or unlinks. The committer is in commit.go, the orders around it in put.go
+//     (store, Delete) and evict.go.
 //   - Every slot below a segment's watermark is durable and, if it is live, indexed. The flusher alone moves watermarks.
 //     Recovery looks only at what lies above them.
 //   - No byte is served that was not proven: the first read of a record in a process compares slot and row and checks the

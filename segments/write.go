@@ -79,13 +79,6 @@ func (s *Segment) Reserved() uint32 {
 	return s.next
 }
 
-// Full says that the segment takes no more records of n bytes; with n 0, none at all.
-func (s *Segment) Full(n uint32) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.sealed || s.next >= s.hdr.Slots() || s.tail+Blocks(n) > s.hdr.End()
-}
-
 // Seal ends the writing: no more slots are reserved. Reserved ones may still be written; GiveBack comes after them.
 func (s *Segment) Seal() {
 	s.mu.Lock()
