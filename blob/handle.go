@@ -12,12 +12,18 @@ type Sink interface {
 	KernelSink()
 }
 
+// Flusher is what a writer has that may keep small writes back to join them with later ones. A handle whose bytes are
+// still on their way calls Flush before it waits for more. Errors show in the next Write.
+type Flusher interface{ Flush() }
+
 // MinSinkWrite is the smallest write of mapped memory: buffered writers up the way copy what is not larger than 4,096
 // bytes in Go code. Handles send whatever is smaller from ordinary memory.
 const MinSinkWrite = 64 << 10
 
-// Handle is one blob, pinned: what it reads cannot change, be reclaimed or be closed before Release. It is safe for
-// concurrent reads. Whoever got it calls Release once, when no other call on it is running; a second Release is a bug
+// Handle is one blob, pinned: what it reads cannot change, be reclaimed or be closed before Release. A handle may be given
+// out while the blob still arrives from an origin. Its calls then wait for the bytes, and fail as a read does when the
+// transfer fails or the bytes turn out not to match the name; of whatever a call was asked for, the end is given only
+// after the match. It is safe for concurrent reads. Whoever got it calls Release once, when no other call on it is running; a second Release is a bug
 // and panics.
 type Handle interface {
 	// Size is the blob's length in bytes.

@@ -56,7 +56,7 @@ func Verify(name Hash, data []byte) (Verified, error) {
 	}
 	h := NewHasher(data[:0:len(data)])
 	for p := data; len(p) > 0; {
-		n := min(len(p), collectChunk)
+		n := min(len(p), verifyChunk)
 		if err := h.advance(p[:n]); err != nil {
 			return Verified{}, err
 		}
@@ -64,6 +64,9 @@ func Verify(name Hash, data []byte) (Verified, error) {
 	}
 	return h.Verified(name)
 }
+
+// verifyChunk keeps what is hashed in the processor's cache until its CRC was computed too.
+const verifyChunk = 128 << 10
 
 // Hasher takes the bytes of one blob as they arrive and hashes them on the way, into a buffer that its caller owns.
 // It is not safe for concurrent use.

@@ -33,7 +33,8 @@ type Store interface {
 	Delete(ctx context.Context, h blob.Hash) error
 
 	// Close stops what the store runs and releases what it holds, and the stores under it. Handles that are out stay
-	// good until their release.
+	// good until their release, but for those whose blob is still on its way from an origin: Close ends the transfer,
+	// and their next read fails.
 	Close() error
 }
 

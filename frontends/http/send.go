@@ -158,6 +158,13 @@ func (b *body) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Flush implements blob.Flusher: net/http joins small writes with later ones, and the later ones may be long in coming.
+func (b *body) Flush() {
+	if f, ok := b.q.w.(http.Flusher); ok && b.q.started {
+		f.Flush()
+	}
+}
+
 // begin commits the header. On plain TCP it also empties net/http's buffers: what follows them goes to the connection
 // as it is when it is larger than they are, and mapped memory always is. The connection holds the header for it.
 func (b *body) begin() {
@@ -176,4 +183,7 @@ type sink struct{ body }
 // KernelSink marks it as one.
 func (*sink) KernelSink() {}
 
-var _ blob.Sink = (*sink)(nil)
+var (
+	_ blob.Sink    = (*sink)(nil)
+	_ blob.Flusher = (*body)(nil)
+)

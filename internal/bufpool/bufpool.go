@@ -2,27 +2,36 @@
 // that a steady load allocates nothing. A Budget also bounds how many buffers are out at once.
 package bufpool
 
-import "context"
+import (
+	"context"
+	"sync"
+)
 
-// Pool hands out buffers of one size. Get never waits. It is safe for concurrent use.
+// Pool hands out buffers of one size, the one that came back last first: it is the likeliest to be in the processor's
+// cache. Get never waits. It is safe for concurrent use.
 type Pool struct {
-	size int
-	free chan []byte
+	size, keep int
+
+	mu   sync.Mutex
+	free [][]byte
 }
 
 // New makes a pool of buffers of size bytes that keeps at most keep idle ones.
 func New(size, keep int) *Pool {
-	return &Pool{size: size, free: make(chan []byte, keep)}
+	return &Pool{size: size, keep: keep}
 }
 
 // Get gives a buffer of the pool's size, whose content is arbitrary. The caller owns it until Put.
 func (p *Pool) Get() []byte {
-	select {
-	case b := <-p.free:
+	p.mu.Lock()
+	if n := len(p.free); n > 0 {
+		b := p.free[n-1]
+		p.free[n-1], p.free = nil, p.free[:n-1]
+		p.mu.Unlock()
 		return b
-	default:
-		return make([]byte, p.size)
 	}
+	p.mu.Unlock()
+	return make([]byte, p.size)
 }
 
 // Put takes back a buffer that Get gave. The caller must not touch it afterwards.
@@ -30,13 +39,14 @@ func (p *Pool) Put(b []byte) {
 	if cap(b) < p.size {
 		panic("bufpool: Put of a buffer that is not of this pool")
 	}
-	select {
-	case p.free <- b[:p.size]:
-	default:
+	p.mu.Lock()
+	if len(p.free) < p.keep {
+		p.free = append(p.free, b[:p.size])
 	}
+	p.mu.Unlock()
 }
 
-// Budget is a pool of which at most a fixed number of buffers are out at once.
+// Budget is a pool of which at most a fixed number of buffers are out at once. Each that is out has a place.
 type Budget struct {
 	pool *Pool
 	out  chan struct{}
@@ -47,12 +57,16 @@ func NewBudget(size, limit int) *Budget {
 	return &Budget{pool: New(size, limit), out: make(chan struct{}, limit)}
 }
 
+// Sibling is a budget of its own, of at most limit buffers, over the same idle buffers. A buffer may change from one to
+// the other: Reserve a place here, and Yield the one there.
+func (b *Budget) Sibling(limit int) *Budget {
+	return &Budget{pool: b.pool, out: make(chan struct{}, limit)}
+}
+
 // Get waits for a buffer until ctx ends, and returns ctx's error then.
 func (b *Budget) Get(ctx context.Context) ([]byte, error) {
-	select {
-	case b.out <- struct{}{}:
+	if b.Reserve() {
 		return b.pool.Get(), nil
-	default:
 	}
 	select {
 	case b.out <- struct{}{}:
@@ -64,19 +78,31 @@ func (b *Budget) Get(ctx context.Context) ([]byte, error) {
 
 // TryGet gives a buffer if one may be had now.
 func (b *Budget) TryGet() ([]byte, bool) {
+	if b.Reserve() {
+		return b.pool.Get(), true
+	}
+	return nil, false
+}
+
+// Reserve takes a place without a buffer, if there is one. The caller gives it back with Yield, or with Put of a buffer
+// of a sibling whose place was given back there.
+func (b *Budget) Reserve() bool {
 	select {
 	case b.out <- struct{}{}:
-		return b.pool.Get(), true
+		return true
 	default:
-		return nil, false
+		return false
 	}
 }
 
-// Put takes a buffer back.
+// Yield gives a place back and no buffer.
+func (b *Budget) Yield() { <-b.out }
+
+// Put takes a buffer back, and its place.
 func (b *Budget) Put(buf []byte) {
 	b.pool.Put(buf)
-	<-b.out
+	b.Yield()
 }
 
-// Out is the number of buffers that are out.
+// Out is the number of places that are taken.
 func (b *Budget) Out() int { return len(b.out) }

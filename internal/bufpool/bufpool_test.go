@@ -22,7 +22,7 @@ func TestPoolReuses(t *testing.T) {
 	p.Put(b)
 	p.Put(c) // one more than is kept
 	x, y, z := p.Get(), p.Get(), p.Get()
-	if &x[0] != &a[0] || len(x) != 100 || &y[0] != &b[0] {
+	if &x[0] != &b[0] || &y[0] != &a[0] || len(y) != 100 {
 		t.Error("buffers that were put back do not come again, whole")
 	}
 	if &z[0] == &c[0] {
@@ -69,6 +69,28 @@ func TestBudgetBounds(t *testing.T) {
 	b.Put(third)
 	if b.Out() != 0 {
 		t.Errorf("%d out, want 0", b.Out())
+	}
+}
+
+// A buffer that changes to a sibling gives its place here to others, and its memory is kept once.
+func TestSiblings(t *testing.T) {
+	a := bufpool.NewBudget(10, 1)
+	b := a.Sibling(1)
+	buf, _ := a.TryGet()
+	if !b.Reserve() || b.Reserve() {
+		t.Fatal("a sibling of one place gives none, or two")
+	}
+	a.Yield()
+	other, ok := a.TryGet()
+	if !ok || &other[0] == &buf[0] {
+		t.Fatalf("the place that was given up: %v, or the buffer that is still out", ok)
+	}
+	b.Put(buf)
+	if a.Out() != 1 || b.Out() != 0 {
+		t.Errorf("%d and %d out, want 1 and 0", a.Out(), b.Out())
+	}
+	if again, ok := b.TryGet(); !ok || &again[0] != &buf[0] {
+		t.Error("the siblings do not share what is idle")
 	}
 }
 

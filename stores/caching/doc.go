@@ -11,7 +11,8 @@
 // one request to the origin for all who wait, each with a deadline of their own; a fill that has begun goes on without
 // them. What must hold:
 //
-//   - Bytes are admitted to the cache, and given to anybody, only after their SHA-384 matched their name, once.
+//   - Bytes are admitted to the cache only after their SHA-384 matched their name, once. Readers of a large blob follow
+//     its fill while it arrives, and the end of what they asked for is held back until the match: see body.go.
 //   - A cache that fails costs speed and nothing else: its errors are counted and logged, and the blob passes through
 //     from the fill's own buffer. The same happens when it has no room.
 //   - Fills are bounded in number, and each holds one buffer of 2 MiB, whatever the origin sends. A buffer stays with

@@ -31,19 +31,21 @@ type fill struct {
 	phase   phase
 	waiters int
 	parted  bool // a Put or Delete came after it: it must not admit
-
-	done chan struct{} // closed once the result below is there
+	open    bool // ready is closed
 	result
+
+	ready chan struct{} // closed once the result is there: for a large blob when its first bytes are
+	done  chan struct{} // closed when the fill is over
 }
 
-// result is what a fill brought.
+// result is what a fill brought, or brings.
 type result struct {
 	held held // with one reference, for all waiters together
 	err  error
 	hops []blob.Hop
 }
 
-// held is a blob in the cache, or in a fill's buffer.
+// held is a blob in the cache, or on its way there.
 type held interface {
 	Handle() blob.Handle
 	Release()
@@ -58,13 +60,14 @@ func (s *Store) wait(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 	s.counters.waiting.Add(1)
 	defer s.counters.waiting.Add(-1)
 	select {
-	case <-f.done:
+	case <-f.ready:
 		defer s.leave(f)
-		blob.TraceOf(ctx).Add(f.hops...)
-		if f.err != nil {
-			return nil, f.err
+		r := s.resultOf(f)
+		blob.TraceOf(ctx).Add(r.hops...)
+		if r.err != nil {
+			return nil, r.err
 		}
-		return f.held.Handle(), nil
+		return r.held.Handle(), nil
 	case <-ctx.Done():
 		err := fmt.Errorf("caching: wait for the fill of %s: %w", h.Short(), ctx.Err())
 		if s.leave(f) == queued {
@@ -72,6 +75,13 @@ func (s *Store) wait(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 		}
 		return nil, err
 	}
+}
+
+// resultOf is the result as it is now: a fill may fail after it was ready.
+func (s *Store) resultOf(f *fill) result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return f.result
 }
 
 // join gives the fill of h, a new one if none may be joined. The caller leaves it.
@@ -83,7 +93,7 @@ func (s *Store) join(h blob.Hash) (*fill, error) {
 	}
 	f := s.fills[h]
 	if f == nil {
-		f = &fill{hash: h, done: make(chan struct{})}
+		f = &fill{hash: h, ready: make(chan struct{}), done: make(chan struct{})}
 		var ctx context.Context
 		ctx, f.cancel = context.WithCancel(s.root)
 		s.fills[h] = f
@@ -148,16 +158,39 @@ func (s *Store) enter(f *fill, next phase) bool {
 	return true
 }
 
-// land gives the result to the waiters.
+// show lets the waiters have a body that has yet to be admitted, and perhaps to come. It needs the certainty that the
+// bytes can stay somewhere should the cache refuse them.
+func (s *Store) show(f *fill, b *body, hops []blob.Hop) {
+	if !b.reserve() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !f.open {
+		f.open, f.result = true, result{held: b, hops: hops}
+		close(f.ready)
+	}
+}
+
+// land ends a fill. What it was given is the waiters'; where they have the body already, only an error is news.
 func (s *Store) land(f *fill, r result) {
 	s.mu.Lock()
 	s.unlistLocked(f)
-	f.phase, f.result = landed, r
-	unwanted := f.waiters == 0 && r.held != nil
+	f.phase = landed
+	if f.open {
+		f.err = r.err
+	} else {
+		f.open, f.result = true, r
+		close(f.ready)
+	}
 	close(f.done)
+	unwanted := f.held
+	if f.waiters > 0 {
+		unwanted = nil
+	}
 	s.mu.Unlock()
-	if unwanted {
-		r.held.Release()
+	if unwanted != nil {
+		unwanted.Release()
 	}
 }
 
@@ -180,19 +213,27 @@ func (s *Store) run(ctx context.Context, f *fill) {
 		return
 	}
 	since := s.missing.mark(f.hash)
-	traced, tr := blob.WithTrace(ctx)
-	v, err := s.fetch(traced, f.hash, buf)
-	if err != nil {
-		s.bufs.Put(buf)
-		if errors.Is(err, blob.ErrNotFound) {
-			s.missing.add(f.hash, since) // before it lands, or the next Get would ask again
-		}
-		s.land(f, result{err: err, hops: tr.Hops()})
-		return
+	ctx, tr := blob.WithTrace(ctx)
+	b := s.newBody(buf)
+	v, err := s.fetch(ctx, f, b)
+	if errors.Is(err, blob.ErrNotFound) {
+		s.missing.add(f.hash, since) // before it lands, or the next Get would ask again
 	}
-	h, err := s.admit(ctx, f, v)
-	s.bufs.Put(buf)
-	s.land(f, result{held: h, err: err, hops: tr.Hops()})
+	if err == nil {
+		b.size = v.Size()
+		b.prove()
+		s.show(f, b, tr.Hops())
+		err = s.admit(ctx, f, v, b)
+	}
+	r := result{held: b, err: err, hops: tr.Hops()}
+	if err != nil {
+		b.fail(err)
+		if !f.open { // this goroutine alone opens it
+			b.Release()
+			r.held = nil
+		}
+	}
+	s.land(f, r)
 }
 
 // recheck looks for what an earlier fill brought between a waiter's look into the cache and this fill's begin.
@@ -213,15 +254,16 @@ func (s *Store) recheck(ctx context.Context, h blob.Hash) (result, bool) {
 	return result{held: refcount.NewShared(handle)}, true
 }
 
-// fetch brings the blob from the origin into buf, verified.
-func (s *Store) fetch(ctx context.Context, h blob.Hash, buf []byte) (blob.Verified, error) {
+// fetch brings the blob from the origin into b's buffer, verified.
+func (s *Store) fetch(ctx context.Context, f *fill, b *body) (blob.Verified, error) {
+	h := f.hash
 	ctx, cancel := context.WithTimeout(ctx, s.fillTimeout)
 	defer cancel()
 	s.counters.fills.Add(1)
 	s.counters.originInFlight.Add(1)
 	defer s.counters.originInFlight.Add(-1)
 	start := time.Now()
-	v, err := s.collect(ctx, h, buf)
+	v, err := s.collect(ctx, f, b)
 	if err == nil {
 		s.counters.filled(v.Size(), time.Since(start))
 		return v, nil
@@ -241,16 +283,27 @@ func (s *Store) fetch(ctx context.Context, h blob.Hash, buf []byte) (blob.Verifi
 	return blob.Verified{}, fmt.Errorf("caching: fill %s: %w", h.Short(), err)
 }
 
-// collect reads from the origin, by its stream where it has one.
-func (s *Store) collect(ctx context.Context, h blob.Hash, buf []byte) (blob.Verified, error) {
+// collect reads from the origin, by its stream where it has one. Readers follow a stream that is larger than what they
+// would have to wait for anyway.
+func (s *Store) collect(ctx context.Context, f *fill, b *body) (blob.Verified, error) {
 	if s.opener == nil {
-		return s.collectHandle(ctx, h, buf)
+		return s.collectHandle(ctx, f.hash, b.buf)
 	}
-	st, err := s.opener.Open(ctx, h)
+	st, err := s.opener.Open(ctx, f.hash)
 	if err != nil {
 		return blob.Verified{}, err
 	}
-	v, err := st.Collect(buf, nil)
+	b.size = st.Size()
+	var progress func(int)
+	if b.size > holdBack {
+		progress = func(n int) {
+			b.grow(n)
+			if !f.open { // this goroutine alone opens it
+				s.show(f, b, blob.TraceOf(ctx).Hops())
+			}
+		}
+	}
+	v, err := st.Collect(b.buf, progress)
 	_ = st.Close() // the bytes were proven or refused already
 	return v, err
 }
@@ -272,29 +325,29 @@ func (s *Store) collectHandle(ctx context.Context, h blob.Hash, buf []byte) (blo
 	return blob.Verify(h, buf[:size])
 }
 
-// admit gives a blob to the cache. If the cache does not keep it, it passes through: its readers get a copy in a buffer
-// of another budget, so that slow ones, who hold theirs for minutes, leave the buffers of fills to fills.
-func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified) (held, error) {
+// admit gives a blob to the cache, and its readers what the cache gives for it, so that slow ones hold no buffer. If the
+// cache does not keep the blob, it passes through: the buffer stays with them, on another budget than that of fills.
+func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified, b *body) error {
 	if s.enter(f, admitting) {
 		handle, err := s.store(ctx, v)
 		if err == nil {
-			return refcount.NewShared(handle), nil
+			b.settle(handle)
+			return nil
 		}
-		if !errors.Is(err, blob.ErrNotFound) { // evicted at once, or a cache that keeps nothing
+		// Not an error: evicted at once, a cache that keeps nothing, or Close.
+		if !errors.Is(err, blob.ErrNotFound) && s.root.Err() == nil {
 			s.cacheFailed("admit", f.hash, err)
 		}
 	}
-	buf, ok := s.passing.TryGet()
-	if !ok {
-		return nil, fmt.Errorf("caching: fill %s: the cache does not keep it, and slow readers hold all that may pass through: %w",
+	if !b.pass() {
+		return fmt.Errorf("caching: fill %s: the cache does not keep it, and slow readers hold all that may pass through: %w",
 			f.hash.Short(), blob.ErrBusy)
 	}
 	s.counters.passedThrough.Add(1)
-	body := buf[:copy(buf, v.Bytes())]
-	return refcount.NewBody(body, &s.pinned, func() { s.passing.Put(buf) }), nil
+	return nil
 }
 
-// store puts a blob into the cache and pins it there, so that slow readers hold no buffer of a fill.
+// store puts a blob into the cache and pins it there.
 func (s *Store) store(ctx context.Context, v blob.Verified) (blob.Handle, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.admitTimeout)
 	defer cancel()

@@ -83,10 +83,9 @@ func TestCacheThatFails(t *testing.T) {
 			for _, h := range handles {
 				checkAndRelease(t, h, v)
 			}
+			// The last fill may still be busy with the cache: its readers did not have to wait for that.
+			eventually(t, "no buffer is out after the last release", func() bool { return s.Stats().FillBuffers == 0 })
 			st := s.Stats()
-			if st.FillBuffers != 0 {
-				t.Errorf("%d buffers are out after the last release", st.FillBuffers)
-			}
 			if st.PassedThrough == 0 {
 				t.Error("nothing passed through")
 			}
@@ -122,9 +121,7 @@ func TestReadersOfTheCacheHoldNoBuffer(t *testing.T) {
 		}
 		held = append(held, h)
 	}
-	if n := s.Stats().FillBuffers; n != 0 {
-		t.Errorf("%d buffers are out", n)
-	}
+	eventually(t, "no buffer is out", func() bool { return s.Stats().FillBuffers == 0 })
 	for _, h := range held {
 		h.Release()
 	}

@@ -16,7 +16,7 @@ type counters struct {
 	hits, hitBytes, misses, negativeHits  atomic.Int64
 	fills, filledBytes, originMisses      atomic.Int64
 	cacheErrors, passedThrough            atomic.Int64
-	originInFlight, waiting               atomic.Int64
+	originInFlight, waiting, buffers      atomic.Int64
 	cacheMbps, originMbps                 atomic.Uint64 // bits of a float64
 	corrupt, tooBig, timeout, unavailable atomic.Int64
 	otherFailures                         atomic.Int64
@@ -103,7 +103,7 @@ func (s *Store) Stats() Stats {
 		PassedThrough:  c.passedThrough.Load(),
 		OriginInFlight: c.originInFlight.Load(),
 		Waiting:        c.waiting.Load(),
-		FillBuffers:    int64(s.bufs.Out() + s.passing.Out()),
+		FillBuffers:    c.buffers.Load(),
 		CacheMbps:      math.Float64frombits(c.cacheMbps.Load()),
 		OriginMbps:     math.Float64frombits(c.originMbps.Load()),
 	}

@@ -56,8 +56,9 @@ type Store struct {
 
 	missing  *negative       // nil: off
 	bufs     *bufpool.Budget // of fills
-	passing  *bufpool.Budget // of readers of what the cache does not keep
-	pinned   atomic.Int64    // handles over fills' buffers
+	passing  *bufpool.Budget // of readers of what the cache does not keep: its sibling
+	pieces   *bufpool.Pool   // for readers of what it keeps, who began before it did
+	pinned   atomic.Int64    // handles over bodies of fills
 	counters counters
 
 	root    context.Context // of fills; ends with Close
@@ -103,7 +104,8 @@ func New(o Options) *Store {
 		o.MaxFills = DefaultMaxFills
 	}
 	s.bufs = bufpool.NewBudget(blob.MaxSize, o.MaxFills)
-	s.passing = bufpool.NewBudget(blob.MaxSize, o.MaxFills)
+	s.passing = s.bufs.Sibling(o.MaxFills)
+	s.pieces = bufpool.New(holdBack, 64)
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s
 }

@@ -144,26 +144,27 @@ func (s *Store) Has(ctx context.Context, h blob.Hash) (bool, error) {
 	return false, t.badStatus()
 }
 
-// Open implements stores.Opener. The hops that the origin told of are in the trace when Open returns, our own hop once
-// the stream is closed, because it lasts as long as the transfer.
+// Open implements stores.Opener. The hops that the origin told of and our own are in the trace when Open returns: ours
+// lasts until the origin answered, because what reads the stream has begun its own answer by the end of the transfer.
 func (s *Store) Open(ctx context.Context, h blob.Hash) (*blob.Stream, error) {
 	start := time.Now()
-	hop := func() { blob.TraceOf(ctx).Add(blob.Hop{Origin: s.name, Elapsed: time.Since(start)}) }
+	st, err := s.open(ctx, h)
+	blob.TraceOf(ctx).Add(blob.Hop{Origin: s.name, Elapsed: time.Since(start)})
+	return st, err
+}
+
+func (s *Store) open(ctx context.Context, h blob.Hash) (*blob.Stream, error) {
 	t, err := s.fetch(ctx, h)
 	if err != nil {
-		hop()
 		return nil, err
 	}
-	t.closed = hop
 	if t.size >= 0 {
 		return blob.NewStream(h, t.size, t)
 	}
 	b, err := s.buffer(t)
 	if err != nil {
-		hop()
 		return nil, err
 	}
-	b.closed = hop
 	return blob.NewStream(h, int64(b.Len()), b)
 }
 

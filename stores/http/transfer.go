@@ -24,7 +24,6 @@ type transfer struct {
 	cancel context.CancelCauseFunc
 	unhook func() bool // from the store's Close
 	timer  *time.Timer // ends ctx when a read brings nothing for too long
-	closed func()      // told once, when the reader closes
 }
 
 // ask sends a request and gives its answer, whatever the status. The caller ends the transfer.
@@ -138,10 +137,6 @@ func (t *transfer) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (t *transfer) Close() error {
 	t.end()
-	if t.closed != nil {
-		t.closed()
-		t.closed = nil
-	}
 	return nil
 }
 
@@ -227,8 +222,7 @@ func (t *transfer) slurp(buf []byte) (int, error) {
 // buffered is a body that was read to its end before it became a stream.
 type buffered struct {
 	*bytes.Reader
-	free   func()
-	closed func()
+	free func()
 }
 
 // buffer reads a body of unknown length, because a stream's size comes before its bytes, and ends the transfer.
@@ -251,7 +245,6 @@ func (b *buffered) Close() error {
 	if b.free != nil {
 		b.free()
 		b.free = nil
-		b.closed()
 	}
 	return nil
 }

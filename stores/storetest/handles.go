@@ -253,6 +253,11 @@ func (s *suite) handleOutlivesClose() {
 			all = append(all, pinned{h, v.Bytes()})
 		}
 	}
+	for _, p := range all { // Close may end the transfer of what is still on its way
+		if err := s.allBytes(p.h, p.want); err != nil {
+			s.Errorf("size %d, before Close: %v", p.h.Size(), err)
+		}
+	}
 	if err := s.store.Close(); err != nil {
 		s.Fatalf("Close: %v", err)
 	}
