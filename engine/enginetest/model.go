@@ -2,10 +2,7 @@ package enginetest
 
 import (
 	"maps"
-	"math/rand/v2"
 	"sync"
-
-	"github.com/OdyseeTeam/prism/blob"
 )
 
 // State is what a model knows about one blob.
@@ -85,25 +82,4 @@ func (m *Model) snapshot() map[int]State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.states)
-}
-
-// Blob is blob number i of a run: its bytes follow from the two numbers, so an image need not hold them.
-func Blob(run uint64, i int) blob.Verified {
-	r := rand.New(rand.NewPCG(run, uint64(i)))
-	n := 1 + r.IntN(12<<10)
-	switch r.IntN(10) {
-	case 0:
-		n = 4096 * (1 + r.IntN(4))
-	case 1:
-		n = 100<<10 + r.IntN(300<<10)
-	}
-	b := make([]byte, n)
-	for k := range b {
-		b[k] = byte(r.Uint32())
-	}
-	v, err := blob.Verify(blob.Sum(b), b)
-	if err != nil {
-		panic(err) // cannot be: it was hashed a line above
-	}
-	return v
 }

@@ -50,11 +50,7 @@ type run struct {
 }
 
 func newRun(seed uint64, sync engine.Sync, evicting bool, fs diskfs.FS) *run {
-	r := &run{seed: seed, sync: sync, evicting: evicting, fs: fs, model: newModel()}
-	for i := range blobCount {
-		r.blobs = append(r.blobs, Blob(seed, i))
-	}
-	return r
+	return &run{seed: seed, sync: sync, evicting: evicting, fs: fs, model: newModel(), blobs: blobsOf(seed)}
 }
 
 // do runs the whole workload, or until the power is cut. Errors before the cut are faults of the engine.
