@@ -24,6 +24,8 @@ type Model struct {
 	mu     sync.Mutex
 	states map[int]State // by blob number; missing means Absent
 	acked  map[int]bool  // put and acknowledged, not durable yet
+	loose  bool          // whatever is there may be evicted
+	n      int           // changes so far
 }
 
 func newModel() *Model {
@@ -33,6 +35,7 @@ func newModel() *Model {
 func (m *Model) set(i int, s State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.states[i] = s
 	delete(m.acked, i)
 }
@@ -41,6 +44,7 @@ func (m *Model) set(i int, s State) {
 func (m *Model) begin(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.states[i] = Maybe
 	delete(m.acked, i)
 }
@@ -49,10 +53,18 @@ func (m *Model) begin(i int) {
 func (m *Model) ack(i int, durable bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.acked[i] = true
-	if durable {
+	if durable && !m.loose {
 		m.states[i] = Durable
 	}
+}
+
+// state is what is known of one blob, and whether its Put returned without a promise.
+func (m *Model) state(i int) (s State, acked bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[i], m.acked[i]
 }
 
 // pending is the blobs that a flush which starts now makes durable.
@@ -70,11 +82,33 @@ func (m *Model) pending() []int {
 func (m *Model) flushed(blobs []int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	for _, i := range blobs {
-		if m.acked[i] {
+		if m.acked[i] && !m.loose {
 			m.states[i] = Durable
 		}
 	}
+}
+
+// loosen takes every promise back that an eviction may break, and says whether there are more evictions to come.
+func (m *Model) loosen(more bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.n++
+	m.loose = more
+	clear(m.acked)
+	for i, s := range m.states {
+		if s == Durable {
+			m.states[i] = Maybe
+		}
+	}
+}
+
+// changes is how often the model has changed.
+func (m *Model) changes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.n
 }
 
 // snapshot is a copy of the states.
