@@ -243,11 +243,14 @@ func (p *player) shut(context.Context) error {
 func (p *player) roll(ctx context.Context) error {
 	i := fillers + 2*p.rolls
 	p.rolls++
-	return errors.Join(p.caller.put(ctx, p.e, i), p.caller.put(ctx, p.e, i+1))
+	if err := p.caller.put(ctx, p.e, i); err != nil {
+		return err
+	}
+	return p.caller.put(ctx, p.e, i+1)
 }
 
 // evict rolls while the file system has no room for the next segment, not even once the tail of the last one was given
-// back, and waits until something was evicted.
+// back, and waits until something was evicted, if anything is there.
 func (p *player) evict(ctx context.Context) error {
 	p.evicting = true
 	p.model.loosen(true)
@@ -259,7 +262,10 @@ func (p *player) evict(ctx context.Context) error {
 	p.disk.SetCapacity(u.Used + s.Reserve - p.o.SegmentSize/2)
 	err = p.roll(ctx)
 	if err == nil || errors.Is(err, blob.ErrFull) {
-		err = await(ctx, "nothing is evicted", func() bool { return p.e.Stats().Evicted > s.Evicted })
+		err = await(ctx, "nothing is evicted", func() bool {
+			now := p.e.Stats()
+			return now.Evicted > s.Evicted || now.Blobs == 0
+		})
 	}
 	p.disk.SetCapacity(0)
 	if err != nil {
