@@ -3,6 +3,7 @@
 //
 //   - TestKill ends a blobcache under load with SIGKILL, again and again, on one folder. No client ever gets a wrong byte,
 //     the next start listens at once and is warm, and after a clean stop the checker finds nothing.
+//
 //   - TestCap puts many times the cap through a blobcache while slow readers hold blobs that are evicted meanwhile. What
 //     the folder takes never passes max_size; with -loop the file system has no other user, and its own count of used
 //     bytes never does either.
