@@ -35,17 +35,26 @@ func TestCrashPoints(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	t.Logf("repeat with -crash-seed %d -crash-points %d", seed, *crashPoints)
-	all := plan(t, rand.New(rand.NewPCG(seed, 0)), *crashPoints)
+	rng := rand.New(rand.NewPCG(seed, 0))
 	sum := newTally()
-	sideBySide(t, len(all), func(i int) error {
-		out, err := enginetest.Check(t.Context(), all[i])
-		sum.add(all[i], out)
-		return err
-	})
+	planned := 0
+	// A call that was planned may not come; others are tried instead.
+	for range 3 {
+		all := plan(t, rng, *crashPoints-sum.done)
+		planned += len(all)
+		sideBySide(t, len(all), func(i int) error {
+			out, err := enginetest.Check(t.Context(), all[i])
+			sum.add(all[i], out)
+			return err
+		})
+		if t.Failed() || sum.done >= *crashPoints {
+			break
+		}
+	}
 	sum.log(t)
-	t.Logf("%d power cuts of %d planned", sum.done, len(all))
+	t.Logf("%d power cuts of %d planned", sum.done, planned)
 	if !t.Failed() {
-		sum.judge(t, *crashPoints*9/10)
+		sum.judge(t, *crashPoints)
 	}
 }
 

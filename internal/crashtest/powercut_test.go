@@ -205,6 +205,7 @@ func (c *cutter) end(child *process.Child) {
 func (c *cutter) check(n int, v victim, evict bool) {
 	t := c.t
 	t.Helper()
+	v.MaxSize = 0 // so that nothing is evicted while it is looked at
 	p := enginetest.Promise{Options: v.options(), Blobs: c.blobs, States: c.ledger.states(), Evicting: evict}
 	found, verdict, err := p.Verify(t.Context())
 	c.verdict.Add(verdict)
