@@ -182,16 +182,19 @@ func (c *cutter) wait(child *process.Child, sync string) {
 		c.t.Fatal(child.Died())
 	case <-time.After(length): // nothing to wait for: the moment is what is random
 	}
+}
+
+// end ends the engine whose disk is gone: with a kill, or by having it close, which it must be able to. One that was not
+// open yet may not listen to what it is asked.
+func (c *cutter) end(child *process.Child) {
+	ask := c.rng.IntN(2) == 0
 	select {
 	case <-c.ledger.opened():
 	default:
 		c.opening++
+		ask = false
 	}
-}
-
-// end ends the engine whose disk is gone: with a kill, or by having it close, which it must be able to.
-func (c *cutter) end(child *process.Child) {
-	if c.rng.IntN(2) == 0 {
+	if !ask {
 		child.Kill()
 		return
 	}
