@@ -14,7 +14,7 @@ import (
 
 var (
 	sequences   = flag.Int("sequences", 60, "how many sequences TestCrashSequences walks, chosen at random; 0 walks all of them")
-	sequence    = flag.String("sequence", "", "of those, only sequences that begin so: start/sync/operation/…")
+	sequence    = flag.String("sequence", "", "walk only sequences that begin so: start/sync/operation/…")
 	cutsAMoment = flag.Int("cuts-a-moment", 3, "how many outcomes TestCrashSequences tries of each power cut")
 )
 
@@ -29,12 +29,12 @@ func TestCrashSequences(t *testing.T) {
 		seed = uint64(time.Now().UnixNano())
 	}
 	all := enginetest.Sequences(3)
+	all = slices.DeleteFunc(all, func(s enginetest.Sequence) bool { return !strings.HasPrefix(s.String(), *sequence) })
 	if *sequences > 0 {
 		t.Logf("the same choice again with -crash-seed %d -sequences %d", seed, *sequences)
 		rand.New(rand.NewPCG(seed, 1)).Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		all = all[:min(len(all), *sequences)]
 	}
-	all = slices.DeleteFunc(all, func(s enginetest.Sequence) bool { return !strings.HasPrefix(s.String(), *sequence) })
 	var mu sync.Mutex
 	var sum enginetest.Walked
 	sideBySide(t, len(all), func(i int) error {

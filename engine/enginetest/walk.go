@@ -15,7 +15,7 @@ type Walked struct {
 	Sequences int
 	Syncs     int // calls that made a file or a folder durable
 	Moments   int // at which the power was cut: before and after each of them, and at the end
-	Cuts      int // one where nothing was left to lose, else one a seed
+	Cuts      int // one a seed at each moment
 	Report    crashfs.Report
 	Verdict   Verdict
 }
@@ -97,7 +97,7 @@ func (w *walk) beside(after bool, name string) {
 	}
 }
 
-// cut takes the disks of a moment: as many as there are seeds, or one when all that was written is durable.
+// cut takes the disks of a moment, one a seed.
 func (w *walk) cut(what string) {
 	w.version, w.ops = w.model.changes(), w.disk.Ops()
 	m := moment{what: what, states: w.model.snapshot()}
@@ -105,9 +105,6 @@ func (w *walk) cut(what string) {
 		disk, report := w.disk.Cut(uint64(len(w.moments)*w.seeds + seed))
 		disk.SetCapacity(0) // an eviction that is due goes on in the original; here what was promised is looked at
 		m.disks, m.report = append(m.disks, disk), append(m.report, report)
-		if report.Settled() {
-			break
-		}
 	}
 	w.moments = append(w.moments, m)
 }

@@ -29,11 +29,6 @@ func (r Report) Lost() bool {
 	return r.BlocksDropped+r.BlocksOlder+r.BlocksTorn+r.ChangesDropped+r.NamesDropped > 0
 }
 
-// Settled says whether there was nothing that a cut could lose: every seed gives the same then.
-func (r Report) Settled() bool {
-	return !r.Lost() && r.BlocksKept+r.ChangesKept+r.NamesKept == 0
-}
-
 // Add adds the counts of another cut.
 func (r *Report) Add(o Report) {
 	r.BlocksKept += o.BlocksKept
