@@ -26,8 +26,10 @@ METRICS_PORT ?= 0
 ONCE         ?= $(CI)
 
 FUZZTIME     ?= 60s
-CRASH_POINTS ?= 5000
-KILLS        ?= 60
+CRASH_POINTS ?= 10000
+SEQUENCES    ?= 0
+KILLS        ?= 200
+POWER_CUTS   ?= 100
 BENCH        ?= .
 PKGS         ?= ./...
 
@@ -54,14 +56,19 @@ race: ## run every test under the race detector (needs a C compiler)
 	@# cgo is for the detector alone: what tests build by themselves is what make build builds.
 	CGO_ENABLED=1 .ci/test -race -timeout 30m -exec 'env CGO_ENABLED=0' $(PKGS)
 
-# What the test mounts goes with it, however it ends. Without root the test itself says what it needs.
+# What these tests mount goes with them, however they end. Without root they say themselves what they need. SEQUENCES=0
+# is all of them.
 crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
+crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
+crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 .PHONY: crash
-crash: ## 5000 power cuts, every seeded bug, 60 kills, and the cap, which needs root (CRASH_POINTS, KILLS)
-	$(GO) test -count=1 -timeout 60m -v -run '^TestCrashPoints$$' ./engine -crash-points $(CRASH_POINTS)
-	$(GO) test -count=1 -timeout 60m -v -run '^TestMutantsAreCaught$$' ./engine -all-mutants
-	$(GO) test -count=1 -timeout 60m -v -run '^TestKill$$' ./internal/crashtest -kills $(KILLS)
-	$(ALONE) $(GO) test -count=1 -timeout 60m -v -run '^TestCap$$' ./internal/crashtest -loop
+crash: ## 10000 power cuts in memory, all short sequences, every seeded bug, 200 kills, the cap and 200 real power cuts (as root)
+	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
+	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
+	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
+	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
+	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
+	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s each)

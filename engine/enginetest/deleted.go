@@ -1,50 +1,44 @@
 package enginetest
 
 import (
-	"testing"
+	"context"
+	"errors"
+	"fmt"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
-	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 )
 
 // DeletedStaysDeleted puts a blob, deletes it before any watermark has passed it, and cuts the power at once, with many
 // outcomes: the record's slot and payload may then be whole on the disk, and its dead mark and its punch may not.
-func DeletedStaysDeleted(t *testing.T, sync engine.Sync, seeds int) {
-	t.Helper()
+func DeletedStaysDeleted(ctx context.Context, sync engine.Sync, seeds int) (err error) {
 	const run = 2 // even: no flush by itself
-	fs := crashfs.New()
-	if err := fs.Mkdir(Dir); err != nil {
-		t.Fatal(err)
-	}
-	if err := fs.SyncDir("/"); err != nil {
-		t.Fatal(err)
-	}
-	e, err := engine.Open(t.Context(), Options(fs, sync, false, run))
+	fs, err := emptyDisk()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	states := map[int]State{}
+	e, err := engine.Open(ctx, Options(fs, sync, false, run))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	p := Promise{Options: Options(nil, sync, false, run), States: map[int]State{}}
 	for i := range 4 {
-		v := Blob(run, i)
-		if err := e.Put(t.Context(), v, blob.KindContent); err != nil {
-			t.Fatal(err)
+		p.Blobs = append(p.Blobs, Blob(run, i))
+		if err := e.Put(ctx, p.Blobs[i], blob.KindContent); err != nil {
+			return err
 		}
-		states[i] = Maybe
+		p.States[i] = Maybe
 	}
-	if err := e.Delete(t.Context(), Blob(run, 0).Hash()); err != nil {
-		t.Fatal(err)
+	if err := e.Delete(ctx, p.Blobs[0].Hash()); err != nil {
+		return err
 	}
-	states[0] = Absent
+	p.States[0] = Absent
 	for seed := range seeds {
 		disk, report := fs.Cut(uint64(seed))
-		img := image{Seed: run, Sync: sync, Point: "after a delete above the watermark", States: states}
-		if err := img.verify(t.Context(), disk); err != nil {
-			t.Errorf("cut %d: %v\ndisk: %v", seed, err, report)
-			break
+		if _, err := verify(ctx, fmt.Sprintf("after a delete above the watermark (%v)", report), run, p, disk); err != nil {
+			return err
 		}
 	}
-	if err := e.Close(); err != nil {
-		t.Error(err)
-	}
+	return nil
 }

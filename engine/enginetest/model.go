@@ -2,10 +2,7 @@ package enginetest
 
 import (
 	"maps"
-	"math/rand/v2"
 	"sync"
-
-	"github.com/OdyseeTeam/prism/blob"
 )
 
 // State is what a model knows about one blob.
@@ -27,6 +24,8 @@ type Model struct {
 	mu     sync.Mutex
 	states map[int]State // by blob number; missing means Absent
 	acked  map[int]bool  // put and acknowledged, not durable yet
+	loose  bool          // whatever is there may be evicted
+	n      int           // changes so far
 }
 
 func newModel() *Model {
@@ -36,6 +35,7 @@ func newModel() *Model {
 func (m *Model) set(i int, s State) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.states[i] = s
 	delete(m.acked, i)
 }
@@ -44,6 +44,7 @@ func (m *Model) set(i int, s State) {
 func (m *Model) begin(i int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.states[i] = Maybe
 	delete(m.acked, i)
 }
@@ -52,10 +53,18 @@ func (m *Model) begin(i int) {
 func (m *Model) ack(i int, durable bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	m.acked[i] = true
-	if durable {
+	if durable && !m.loose {
 		m.states[i] = Durable
 	}
+}
+
+// state is what is known of one blob, and whether its Put returned without a promise.
+func (m *Model) state(i int) (s State, acked bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.states[i], m.acked[i]
 }
 
 // pending is the blobs that a flush which starts now makes durable.
@@ -73,11 +82,33 @@ func (m *Model) pending() []int {
 func (m *Model) flushed(blobs []int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.n++
 	for _, i := range blobs {
-		if m.acked[i] {
+		if m.acked[i] && !m.loose {
 			m.states[i] = Durable
 		}
 	}
+}
+
+// loosen takes every promise back that an eviction may break, and says whether there are more evictions to come.
+func (m *Model) loosen(more bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.n++
+	m.loose = more
+	clear(m.acked)
+	for i, s := range m.states {
+		if s == Durable {
+			m.states[i] = Maybe
+		}
+	}
+}
+
+// changes is how often the model has changed.
+func (m *Model) changes() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.n
 }
 
 // snapshot is a copy of the states.
@@ -85,25 +116,4 @@ func (m *Model) snapshot() map[int]State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.states)
-}
-
-// Blob is blob number i of a run: its bytes follow from the two numbers, so an image need not hold them.
-func Blob(run uint64, i int) blob.Verified {
-	r := rand.New(rand.NewPCG(run, uint64(i)))
-	n := 1 + r.IntN(12<<10)
-	switch r.IntN(10) {
-	case 0:
-		n = 4096 * (1 + r.IntN(4))
-	case 1:
-		n = 100<<10 + r.IntN(300<<10)
-	}
-	b := make([]byte, n)
-	for k := range b {
-		b[k] = byte(r.Uint32())
-	}
-	v, err := blob.Verify(blob.Sum(b), b)
-	if err != nil {
-		panic(err) // cannot be: it was hashed a line above
-	}
-	return v
 }

@@ -40,21 +40,14 @@ func Options(fs diskfs.FS, sync engine.Sync, evicting bool, seed uint64) engine.
 
 // run is one workload: opens, calls and closes, decided by its seed.
 type run struct {
-	seed     uint64
-	sync     engine.Sync
-	evicting bool
-	fs       diskfs.FS
-	model    *Model
-	stop     atomic.Bool // the power was cut: nothing that happens now matters
-	blobs    []blob.Verified
+	caller
+	seed uint64
+	fs   diskfs.FS
+	stop atomic.Bool // the power was cut: nothing that happens now matters
 }
 
 func newRun(seed uint64, sync engine.Sync, evicting bool, fs diskfs.FS) *run {
-	r := &run{seed: seed, sync: sync, evicting: evicting, fs: fs, model: newModel()}
-	for i := range blobCount {
-		r.blobs = append(r.blobs, Blob(seed, i))
-	}
-	return r
+	return &run{caller: caller{sync: sync, evicting: evicting, blobs: blobsOf(seed), model: newModel()}, seed: seed, fs: fs}
 }
 
 // do runs the whole workload, or until the power is cut. Errors before the cut are faults of the engine.
@@ -66,14 +59,12 @@ func (r *run) do(ctx context.Context) error {
 			return r.unlessCut(fmt.Errorf("open %d: %w", session, err))
 		}
 		err = r.calls(ctx, e, rng)
-		closed := r.model.pending()
-		if cerr := e.Close(); err == nil {
+		if cerr := r.close(e); err == nil {
 			err = cerr
 		}
 		if err != nil {
 			return r.unlessCut(err)
 		}
-		r.model.flushed(closed)
 		if r.stop.Load() {
 			return nil
 		}
@@ -103,42 +94,14 @@ func (r *run) calls(ctx context.Context, e *engine.Engine, rng *rand.Rand) error
 
 func (r *run) call(ctx context.Context, e *engine.Engine, rng *rand.Rand) error {
 	i := rng.IntN(len(r.blobs))
-	v := r.blobs[i]
 	switch k := rng.IntN(100); {
 	case k < 55:
 		return r.put(ctx, e, i)
 	case k < 80:
-		r.model.begin(i)
-		if err := e.Delete(ctx, v.Hash()); err != nil {
-			return fmt.Errorf("delete %d: %w", i, err)
-		}
-		r.model.set(i, Absent)
+		return r.delete(ctx, e, i)
 	case k < 90:
-		pending := r.model.pending()
-		if err := e.Flush(ctx); err != nil {
-			return fmt.Errorf("flush: %w", err)
-		}
-		r.model.flushed(pending)
+		return r.flush(ctx, e)
 	default:
-		if h, err := e.Get(ctx, v.Hash()); err == nil {
-			h.Release()
-		}
+		return r.get(ctx, e, i)
 	}
-	return nil
-}
-
-func (r *run) put(ctx context.Context, e *engine.Engine, i int) error {
-	had, err := e.Has(ctx, r.blobs[i].Hash())
-	if err != nil {
-		return err
-	}
-	if had && !r.evicting {
-		return e.Put(ctx, r.blobs[i], blob.KindContent) // changes nothing that was promised
-	}
-	r.model.begin(i)
-	if err := e.Put(ctx, r.blobs[i], blob.KindContent); err != nil {
-		return fmt.Errorf("put %d: %w", i, err)
-	}
-	r.model.ack(i, r.sync == engine.SyncAlways)
-	return nil
 }

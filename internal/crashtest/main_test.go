@@ -12,14 +12,20 @@ import (
 )
 
 var (
-	kills   = flag.Int("kills", 4, "how often TestKill kills the program under load")
-	onLoop  = flag.Bool("loop", false, "run TestCap at full size, on a loop-mounted file system of its own: needs root")
-	theSeed = flag.Uint64("seed", 0, "seed of the blobs and of all choices; 0 takes one from the clock")
+	kills     = flag.Int("kills", 4, "how often TestKill kills the program under load")
+	onLoop    = flag.Bool("loop", false, "run TestCap at full size, on a loop-mounted file system of its own: needs root")
+	powerCuts = flag.Int("power-cuts", 0, "how often TestPowerCuts shuts down each of its loop-mounted file systems: needs root")
+	theSeed   = flag.Uint64("seed", 0, "seed of the blobs and of all choices; 0 takes one from the clock")
 )
 
 const binaryKey = "PRISM_CRASHTEST_BINARY"
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if v := os.Getenv(victimKey); v != "" {
+		os.Exit(beVictim(v))
+	}
+	os.Exit(buildAndRun(m))
+}
 
 // buildAndRun builds the program once for all tests.
 func buildAndRun(m *testing.M) int {
@@ -67,6 +73,6 @@ func seed(t *testing.T) uint64 {
 	if s == 0 {
 		s = uint64(time.Now().UnixNano())
 	}
-	t.Logf("the same choices again: go test ./internal/crashtest -v -run '^%s$' -seed %d -kills %d -loop=%t", t.Name(), s, *kills, *onLoop)
+	t.Logf("the same choices again: go test ./internal/crashtest -v -run '^%s$' -seed %d -kills %d -loop=%t -power-cuts %d", t.Name(), s, *kills, *onLoop, *powerCuts)
 	return s
 }
