@@ -211,7 +211,11 @@ func (w *scaleLoad) next() string {
 	defer w.mu.Unlock()
 	n := w.rng.Uint64()
 	if n%4 != 0 {
-		return w.m.hash(int(n / 4 % uint64(w.m.blobs))).String()
+		first := 0
+		if *scaleMax > 0 {
+			first = w.m.blobs / 2 // the older ones may be evicted
+		}
+		return w.m.hash(first + int(n/4%uint64(w.m.blobs-first))).String()
 	}
 	body := make([]byte, w.m.size)
 	_, _ = w.rng.Read(body)
