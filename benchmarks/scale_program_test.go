@@ -102,15 +102,15 @@ func (s *scaleServer) series(b *testing.B, prefix string) float64 {
 	lines := bufio.NewScanner(res.Body)
 	for lines.Scan() {
 		if strings.HasPrefix(lines.Text(), prefix) {
-			return number(b, lines.Text())
+			return lastNumber(b, lines.Text())
 		}
 	}
 	b.Fatalf("no series %s…", prefix)
 	return 0
 }
 
-// number is the last word of a line, or the one before " kB".
-func number(b *testing.B, line string) float64 {
+// lastNumber is the last word of a line, or the one before " kB".
+func lastNumber(b *testing.B, line string) float64 {
 	b.Helper()
 	words := strings.Fields(strings.TrimSuffix(line, " kB"))
 	v, err := strconv.ParseFloat(words[len(words)-1], 64)
@@ -129,7 +129,7 @@ func (s *scaleServer) proc(b *testing.B, file, field string) float64 {
 	}
 	for line := range strings.Lines(string(text)) {
 		if strings.HasPrefix(line, field+":") {
-			return number(b, strings.TrimSpace(line))
+			return lastNumber(b, strings.TrimSpace(line))
 		}
 	}
 	b.Fatalf("no %s in %s", field, file)

@@ -54,7 +54,7 @@ func scaleMount(b *testing.B) bigMount {
 func BenchmarkOpen(b *testing.B) {
 	m := scaleMount(b)
 	w := newScaleLoad(b, m)
-	var f figures
+	var f medians
 	for b.Loop() {
 		s := startOn(b, m, w.origin)
 		f.add("clean-ms", s.listening.Seconds()*1e3)
@@ -79,7 +79,7 @@ func BenchmarkOpen(b *testing.B) {
 func BenchmarkRebuild(b *testing.B) {
 	m := scaleMount(b)
 	w := newScaleLoad(b, m)
-	var f figures
+	var f medians
 	for b.Loop() {
 		if err := os.RemoveAll(filepath.Join(m.dir, "index")); err != nil {
 			b.Fatal(err)
@@ -109,7 +109,7 @@ const hasSample = 200_000
 // 1.5 × for those that are there.
 func BenchmarkHas(b *testing.B) {
 	m := scaleMount(b)
-	var f figures
+	var f medians
 	turn := func(name string, open func() (look func(blob.Hash) (bool, error), end func() error)) {
 		runtime.GC()
 		look, end := open()
@@ -210,17 +210,17 @@ func (l quietPebble) Errorf(format string, args ...any) { l.b.Logf(format, args.
 
 func (l quietPebble) Fatalf(format string, args ...any) { l.b.Fatalf(format, args...) }
 
-// figures collects what the turns of a benchmark gave; it reports medians.
-type figures struct{ by map[string][]float64 }
+// medians collects what the turns of a benchmark gave; it reports medians.
+type medians struct{ by map[string][]float64 }
 
-func (f *figures) add(name string, v float64) {
+func (f *medians) add(name string, v float64) {
 	if f.by == nil {
 		f.by = map[string][]float64{}
 	}
 	f.by[name] = append(f.by[name], v)
 }
 
-func (f *figures) report(b *testing.B) {
+func (f *medians) report(b *testing.B) {
 	for name, v := range f.by {
 		b.ReportMetric(median(v), name)
 	}

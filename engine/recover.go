@@ -303,8 +303,10 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 		if rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
 			return nil
 		}
-		if ent, err := e.ix.Get(rec.Hash); err == nil && ent.Location == rec.Location {
-			return nil // dropUnproven has seen to it
+		if !e.rebuilding { // then it has next to nothing, and addFound asks it anyway
+			if ent, err := e.ix.Get(rec.Hash); err == nil && ent.Location == rec.Location {
+				return nil // dropUnproven has seen to it
+			}
 		}
 		if _, buried := tombs[rec.Slot]; buried || !e.whole(s, rec) {
 			return s.MarkDead(rec.Slot)
