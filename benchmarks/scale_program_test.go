@@ -239,13 +239,14 @@ func (w *scaleLoad) runUntilKilled(b *testing.B, s *scaleServer) {
 	b.Helper()
 	var asked atomic.Int64
 	var once sync.Once
-	_ = w.ask(s, func() bool {
+	err := w.ask(s, func() bool {
 		if asked.Add(1) > int64(*scaleRequests/2) {
 			once.Do(s.Kill)
 			return false
 		}
 		return true
 	})
+	once.Do(func() { b.Fatal(err) }) // the clients ended before
 }
 
 // ask runs the clients until more says no, and returns the first error.
