@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 		err = serveBare(os.Args[1], os.Args[2])
 	case "fetch":
 		err = fetchAll(os.Args[1], os.Args[2])
+	case "bigmount":
+		err = makeBigMount(os.Args[1:])
 	default:
 		err = fmt.Errorf("no role %q", role)
 	}

@@ -67,7 +67,8 @@ type Engine struct {
 	stats counters
 }
 
-// recoverWait is how long Open waits for what the last run left over, before that goes on behind.
+// recoverWait is from when on Open no longer waits for what the last run left over, counted from its begin: that goes on
+// behind.
 const recoverWait = 500 * time.Millisecond
 
 // Open opens the mount in o.Dir, making it where the folder is empty, and takes its lock. ctx bounds Open alone.
@@ -97,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 		return nil, errors.Join(fmt.Errorf("engine: open %s: %w", o.Dir, err), e.ix.Close(), e.mnt.Close())
 	}
 	e.start(left, since)
-	e.waitShortly(ctx)
+	e.waitShortly(ctx, began.Add(recoverWait))
 	e.stats.openTime.Store(int64(time.Since(began)))
 	e.log.Info("segment store is open", "dir", o.Dir, "blobs", e.blobs.Load(), "bytes", e.liveBytes.Load(),
 		"limit", e.limit.Load(), "sync", o.Sync.String(), "took", time.Since(began).Round(time.Millisecond))
@@ -192,8 +193,9 @@ func (e *Engine) start(left []leftover, since uint64) {
 }
 
 // waitShortly gives recovery a moment, so that after an ordinary crash nothing is missing when Open returns.
-func (e *Engine) waitShortly(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, recoverWait)
+// What Open took before that counts: a slow disk must not make it slower still.
+func (e *Engine) waitShortly(ctx context.Context, until time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	_ = e.WaitRecovered(ctx)
 }

@@ -123,17 +123,37 @@ func (e *Engine) unlink(s *seg) {
 // span is a range of a file.
 type span struct{ from, to int64 }
 
-// join turns extents into as few ranges as possible.
-func join(locs []segments.Location) []span {
-	slices.SortFunc(locs, func(a, b segments.Location) int { return cmp.Compare(a.Offset, b.Offset) })
+// cover collects extents, in any order, as few ranges. Those of a segment come in order, mostly, so it stays short.
+type cover struct{ got []span }
+
+func (c *cover) add(l segments.Location) {
+	end := l.Offset + segments.Blocks(l.Length)
+	if n := len(c.got); n > 0 && c.got[n-1].to == l.Offset {
+		c.got[n-1].to = end
+		return
+	}
+	c.got = append(c.got, span{l.Offset, end})
+}
+
+// spans gives the ranges in order, neighbours joined.
+func (c *cover) spans() []span {
+	slices.SortFunc(c.got, func(a, b span) int { return cmp.Compare(a.from, b.from) })
 	var out []span
-	for _, l := range locs {
-		end := l.Offset + segments.Blocks(l.Length)
-		if n := len(out); n > 0 && out[n-1].to == l.Offset {
-			out[n-1].to = end
+	for _, x := range c.got {
+		if n := len(out); n > 0 && out[n-1].to == x.from {
+			out[n-1].to = x.to
 			continue
 		}
-		out = append(out, span{l.Offset, end})
+		out = append(out, x)
 	}
 	return out
+}
+
+// join turns extents into as few ranges as possible.
+func join(locs []segments.Location) []span {
+	var c cover
+	for _, l := range locs {
+		c.add(l)
+	}
+	return c.spans()
 }

@@ -303,8 +303,10 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 		if rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
 			return nil
 		}
-		if ent, err := e.ix.Get(rec.Hash); err == nil && ent.Location == rec.Location {
-			return nil // dropUnproven has seen to it
+		if !e.rebuilding { // then it has next to nothing, and addFound asks it anyway
+			if ent, err := e.ix.Get(rec.Hash); err == nil && ent.Location == rec.Location {
+				return nil // dropUnproven has seen to it
+			}
 		}
 		if _, buried := tombs[rec.Slot]; buried || !e.whole(s, rec) {
 			return s.MarkDead(rec.Slot)
@@ -389,34 +391,19 @@ func (e *Engine) punchUncovered(s *seg) error {
 	if err != nil {
 		return err
 	}
-	var covered []segments.Location
-	var strays []uint32 // valid slots that the index does not know: their dead mark was lost
-	_, err = s.Scan(0, func(rec segments.Record) error {
-		ent, err := e.ix.Get(rec.Hash)
-		switch {
-		case err != nil && !errors.Is(err, blob.ErrNotFound):
-			return e.indexError(err)
-		case err == nil && ent.Location == rec.Location || s.Dead(rec.Slot) || s.Pinned(rec.Slot):
-			covered = append(covered, rec.Location)
-		case !rec.Dead:
-			strays = append(strays, rec.Slot)
-		}
-		return nil
-	})
+	covered, agree, err := e.coveredBySlots(s)
+	if err == nil && !agree {
+		covered, err = e.coveredByIndex(s)
+	}
 	if err != nil {
 		return err
-	}
-	for _, slot := range strays {
-		if err := s.MarkDead(slot); err != nil {
-			return err
-		}
 	}
 	at := hdr.PayloadAt()
 	end, err := s.Size()
 	if err != nil {
 		return err
 	}
-	for _, x := range append(join(covered), span{end, end}) {
+	for _, x := range append(covered, span{end, end}) {
 		if x.from > at {
 			if err := s.Punch(at, x.from-at); err != nil {
 				return err
@@ -425,6 +412,53 @@ func (e *Engine) punchUncovered(s *seg) error {
 		at = max(at, x.to)
 	}
 	return nil
+}
+
+// coveredBySlots gives the extents of the slots that are not dead, and whether the index knows exactly those records. It
+// does if it has as many: each record that it has in a sealed segment has such a slot, and none is added. Asking it for
+// each would cost a hundred times what the table costs, after every crash.
+func (e *Engine) coveredBySlots(s *seg) (covered []span, agree bool, err error) {
+	row := e.rowOf(s) // before the slots: records only ever go
+	var blobs, bytes int64
+	var c cover
+	_, err = s.Scan(0, func(rec segments.Record) error {
+		if !rec.Dead {
+			blobs++
+			bytes += segments.Blocks(rec.Length)
+		}
+		if !rec.Dead || s.Dead(rec.Slot) || s.Pinned(rec.Slot) {
+			c.add(rec.Location)
+		}
+		return nil
+	})
+	return c.spans(), blobs == row.LiveBlobs && bytes == row.LiveBytes, err
+}
+
+// coveredByIndex asks the index about every slot, and marks those dead that it does not know: their dead mark was lost.
+func (e *Engine) coveredByIndex(s *seg) ([]span, error) {
+	var c cover
+	var strays []uint32
+	_, err := s.Scan(0, func(rec segments.Record) error {
+		ent, err := e.ix.Get(rec.Hash)
+		switch {
+		case err != nil && !errors.Is(err, blob.ErrNotFound):
+			return e.indexError(err)
+		case err == nil && ent.Location == rec.Location || s.Dead(rec.Slot) || s.Pinned(rec.Slot):
+			c.add(rec.Location)
+		case !rec.Dead:
+			strays = append(strays, rec.Slot)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, slot := range strays {
+		if err := s.MarkDead(slot); err != nil {
+			return nil, err
+		}
+	}
+	return c.spans(), nil
 }
 
 // setAside deals with a segment that cannot be recovered: one that is not ours, or damaged, is moved to quarantine, and
