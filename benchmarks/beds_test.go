@@ -38,13 +38,18 @@ func (s *supply) fill(buf []byte) blob.Verified { return s.number(s.next.Add(1),
 // number makes the blob of that number.
 func (s *supply) number(n uint64, buf []byte) blob.Verified {
 	buf = buf[:len(s.base)]
-	copy(buf, s.base)
-	binary.LittleEndian.PutUint64(buf, n)
+	s.stamp(n, buf)
 	v, err := blob.Verify(blob.Sum(buf), buf)
 	if err != nil {
 		panic(err) // its name was just computed
 	}
 	return v
+}
+
+// stamp makes its bytes alone.
+func (s *supply) stamp(n uint64, buf []byte) {
+	copy(buf, s.base)
+	binary.LittleEndian.PutUint64(buf, n)
 }
 
 // take makes n blobs, each in memory of its own.

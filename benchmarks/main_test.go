@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		err = errors.Join(os.Setenv(roleEnv, os.Getenv(nextRoleEnv)), inGroup(os.Args[1:]))
 	case "cold":
 		err = coldReads(os.Args[1], os.Args[2], os.Args[3])
+	case "made":
+		err = serveMade(os.Args[1], os.Args[2])
 	case "bare":
 		err = serveBare(os.Args[1], os.Args[2])
 	case "fetch":
