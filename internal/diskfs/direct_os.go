@@ -34,7 +34,11 @@ func (d *direct) open(first *osFile) (*os.File, error) {
 		return d.f, nil
 	}
 	err := first.do("open", func(fd int) (err error) {
-		d.f, err = os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_DIRECT, 0)
+		name := fmt.Sprintf("/proc/self/fd/%d", fd)
+		d.f, err = os.OpenFile(name, os.O_RDONLY|unix.O_DIRECT|unix.O_NOATIME, 0)
+		if errors.Is(err, unix.EPERM) { // not our file
+			d.f, err = os.OpenFile(name, os.O_RDONLY|unix.O_DIRECT, 0)
+		}
 		return err
 	})
 	if err != nil {

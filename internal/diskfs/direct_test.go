@@ -7,7 +7,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
@@ -73,5 +75,30 @@ func TestReadDirectRefuses(t *testing.T) {
 	}
 	if _, err := diskfs.ReadDirect(struct{ diskfs.File }{f}, p, 0); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a file without direct reads: %v", err)
+	}
+}
+
+// TestReadsWriteNothing: the kernel notes no time of access of a file that is open for writing.
+func TestReadsWriteNothing(t *testing.T) {
+	f, name := newFile(t)
+	if _, err := f.WriteAt(aligned(2*block), 0); err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := os.Chtimes(name, past, past.Add(time.Minute)); err != nil { // read before it was written: relatime would note it
+		t.Fatal(err)
+	}
+	if _, err := f.ReadAt(make([]byte, block), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := diskfs.ReadDirect(f, aligned(block), block); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := info.Sys().(*syscall.Stat_t).Atim; at.Sec != past.Unix() {
+		t.Errorf("the time of access moved from %v to %v", past, time.Unix(at.Sec, at.Nsec))
 	}
 }
