@@ -106,7 +106,7 @@ func printFigures() error {
 
 const (
 	tableHead = "| benchmark | figure | value | bar | | commit | date |\n|---|---|---:|---:|---|---|---|\n"
-	tableMark = "<!-- the table below is written by make bench and make bench-long -->\n"
+	tableMark = "<!-- the table below is written by make bench-table and make bench-long -->\n"
 )
 
 // keepFigures writes the table below the mark of the file, whose text above it stays. The lines of a benchmark that ran
