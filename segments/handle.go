@@ -67,11 +67,12 @@ func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, er
 	if err != nil {
 		return nil, err
 	}
-	hot := m != nil && s.cached(l)
+	hot, known := s.cached(l)
+	hot = hot && m != nil
 	if hot && !prove {
 		return h, nil
 	}
-	if err := h.prove(hot); err != nil {
+	if err := h.prove(known && !hot); err != nil {
 		h.giveBuffer()
 		return nil, err
 	}
@@ -82,8 +83,8 @@ func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, er
 }
 
 // prove reads the payload and compares it with its CRC: into a large buffer when one is free, else in pieces, and then
-// it is sent from the mapping.
-func (h *Handle) prove(hot bool) error {
+// it is sent from the mapping. With cold set the page cache does not hold it, and most reads go around that.
+func (h *Handle) prove(cold bool) error {
 	buf, ok := h.bufs.large.TryGet()
 	if !ok {
 		piece := h.bufs.small.Get()
@@ -91,7 +92,7 @@ func (h *Handle) prove(hot bool) error {
 		return h.seg.Verify(h.loc, piece)
 	}
 	h.buf, h.large = buf, true
-	if !hot && !h.bufs.admit() {
+	if cold && !h.bufs.admit() {
 		err := h.seg.readDirect(h.loc, buf)
 		if !errors.Is(err, errors.ErrUnsupported) {
 			return err
@@ -100,14 +101,14 @@ func (h *Handle) prove(hot bool) error {
 	return h.seg.ReadPayload(h.loc, buf)
 }
 
-// cached says whether the page cache holds all of the payload. Where the kernel cannot tell it does not.
-func (s *Segment) cached(l Location) bool {
+// cached says whether the page cache holds all of the payload, and whether the kernel can tell.
+func (s *Segment) cached(l Location) (hot, known bool) {
 	f, err := s.open()
 	if err != nil {
-		return false
+		return false, false
 	}
-	ok, err := f.Cached(l.Offset, int64(l.Length))
-	return err == nil && ok
+	hot, err = f.Cached(l.Offset, int64(l.Length))
+	return hot, err == nil
 }
 
 func (h *Handle) giveBuffer() {
