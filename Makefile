@@ -78,6 +78,17 @@ fuzz: ## run every fuzz target for FUZZTIME (60s each)
 bench: ## run the benchmarks (BENCH=regexp PKGS=./engine/... for some of them)
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS)
 
+# The table is kept only by whole runs of these.
+KEEP = -results $(CURDIR)/benchmarks/RESULTS.md
+.PHONY: bench-table
+bench-table: ## compare the disk tier with its bars, and keep benchmarks/RESULTS.md (root, fio, TMPDIR on the disk)
+	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(Put|PutAlways4KiB|Evict|GetWarm|Cold|Written|HitsWrite|Full)$$' -benchtime 3x ./benchmarks $(KEEP)
+
+.PHONY: bench-long
+bench-long: ## the same for what takes long: 5 minutes of fills, 60 s of hits, 20 GiB
+	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(HitsWrite|Full|Space)$$' -benchtime 1x ./benchmarks \
+		-full-for 5m -hits-for 60s -space 21474836480 $(KEEP)
+
 .PHONY: fmt
 fmt: ## format every file
 	gofmt -w $$(git ls-files '*.go')

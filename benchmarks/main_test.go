@@ -1,6 +1,7 @@
 package benchmarks
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,11 +16,20 @@ import (
 // as well, so that its processor time can be told from ours.
 const roleEnv = "PRISM_BENCHMARK_ROLE"
 
+// nextRoleEnv is the role that it has after it joined a group.
+const nextRoleEnv = "PRISM_BENCHMARK_NEXT_ROLE"
+
 func TestMain(m *testing.M) {
 	var err error
 	switch role := os.Getenv(roleEnv); role {
 	case "":
 		os.Exit(runTests(m))
+	case "in-group":
+		err = errors.Join(os.Setenv(roleEnv, os.Getenv(nextRoleEnv)), inGroup(os.Args[1:]))
+	case "cold":
+		err = coldReads(os.Args[1], os.Args[2], os.Args[3])
+	case "made":
+		err = serveMade(os.Args[1], os.Args[2])
 	case "bare":
 		err = serveBare(os.Args[1], os.Args[2])
 	case "fetch":
@@ -45,7 +55,12 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(binDir)
-	return m.Run()
+	code := m.Run()
+	if err := printFigures(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // asRole is the command that runs this binary in a role.

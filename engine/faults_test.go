@@ -106,17 +106,19 @@ func TestFailedSyncAcknowledgesNobody(t *testing.T) {
 		})
 		var mu sync.Mutex
 		acked := map[int]bool{}
-		var wg sync.WaitGroup
-		for i := range 24 {
-			wg.Go(func() {
-				if e.Put(context.Background(), enginetest.Blob(7, i), blob.KindContent) == nil {
-					mu.Lock()
-					acked[i] = true
-					mu.Unlock()
-				}
-			})
+		for wave := 0; syncs.Load() < 2+seed%3; wave++ { // how many puts share a sync is for the engine to say
+			var wg sync.WaitGroup
+			for i := 24 * wave; i < 24*(wave+1); i++ {
+				wg.Go(func() {
+					if e.Put(context.Background(), enginetest.Blob(7, i), blob.KindContent) == nil {
+						mu.Lock()
+						acked[i] = true
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
 		}
-		wg.Wait()
 		disk, report := fs.Cut(seed)
 		fs.SetHook(nil)
 		faults := e.Stats().IOErrors["sync"]

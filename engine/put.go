@@ -50,6 +50,7 @@ func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 // completed.
 func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
 	err := s.Write(rec, payload)
+	s.writers.Add(-1)
 	if err != nil {
 		e.writeFailed(s, "write", err)
 	} else if e.o.Sync == SyncAlways {

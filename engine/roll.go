@@ -16,8 +16,7 @@ import (
 // active is the set of segments that take puts.
 type active struct {
 	mu     sync.Mutex
-	segs   []*seg
-	turn   int
+	segs   []*seg        // oldest first
 	refuse error         // why puts are turned away now: full, or the disk fails
 	ready  chan struct{} // closed when segs or refuse changes
 }
@@ -77,16 +76,17 @@ func (a *active) drop(s *seg) bool {
 	return false
 }
 
-// reserve asks the active segments in turn. One that has no room for this blob is sealed: its tail is given back, so
-// nothing is wasted, and nobody has to remember what would still fit.
+// reserve takes the segment with the fewest writers, since a file takes one at a time, and of those the oldest, so that
+// not all are full at once. One that has no room for this blob is sealed: its tail is given back, so nothing is wasted,
+// and nobody has to remember what would still fit. The caller ends its writing with seg.writers.
 func (a *active) reserve(e *Engine, n uint32) (*seg, segments.Location, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.turn++
 	for len(a.segs) > 0 {
-		k := a.turn % len(a.segs)
+		k := a.idlestLocked()
 		s := a.segs[k]
 		if loc, ok := s.Reserve(n); ok {
+			s.writers.Add(1)
 			return s, loc, true
 		}
 		a.segs = append(a.segs[:k:k], a.segs[k+1:]...)
@@ -94,6 +94,16 @@ func (a *active) reserve(e *Engine, n uint32) (*seg, segments.Location, bool) {
 		poke(e.rollNow)
 	}
 	return nil, segments.Location{}, false
+}
+
+func (a *active) idlestLocked() int {
+	best := 0
+	for k, s := range a.segs {
+		if s.writers.Load() < a.segs[best].writers.Load() {
+			best = k
+		}
+	}
+	return best
 }
 
 // sealInMemory ends the writing to a segment; the flusher does the rest.

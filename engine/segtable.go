@@ -16,6 +16,7 @@ type seg struct {
 	charged atomic.Int64  // bytes of the mount's space that it accounts for
 	trust   atomic.Uint32 // slots below it may be served: MaxUint32 but after a failed sync
 	syncs   groupSync
+	writers atomic.Int32 // puts that have reserved room and have not written it yet
 
 	// row is what the index says, or will say with the next commit. It is written by the committer alone and read by
 	// others under committer.rows.

@@ -19,7 +19,15 @@ const SmallMax = blob.MinSinkWrite
 type Buffers struct {
 	small *bufpool.Pool   // SmallMax bytes
 	large *bufpool.Budget // blob.MaxSize bytes, for payloads that are not in the page cache
+	cold  atomic.Uint32   // cold reads so far
 }
+
+// admitOneIn says how many cold reads there are to one that leaves its payload in the page cache. What is read often
+// gets in soon; what is read once mostly stays out, displaces nothing, and costs half the processor time.
+const admitOneIn = 4
+
+// admit says whether the next cold read goes through the page cache.
+func (b *Buffers) admit() bool { return b.cold.Add(1)%admitOneIn == 0 }
 
 // NewBuffers makes pools of which at most `large` buffers of blob.MaxSize bytes are out at once.
 func NewBuffers(large int) *Buffers {
@@ -31,7 +39,7 @@ func (b *Buffers) Out() int { return b.large.Out() }
 
 // Handle reads one pinned record. It is a blob.Handle.
 //
-// Where its bytes are was settled when it was opened: a small payload, or one that the page cache would not keep, is in
+// Where its bytes are was settled when it was opened: a small payload, or one that the page cache did not hold, is in
 // a buffer and was compared with its CRC there; any other is in the page cache and leaves from the mapping.
 type Handle struct {
 	seg      *Segment
@@ -59,38 +67,48 @@ func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, er
 	if err != nil {
 		return nil, err
 	}
-	if m != nil && !prove && s.cached(l) {
+	hot, known := s.cached(l)
+	hot = hot && m != nil
+	if hot && !prove {
 		return h, nil
 	}
-	if err := h.prove(); err != nil {
+	if err := h.prove(known && !hot); err != nil {
 		h.giveBuffer()
 		return nil, err
 	}
-	if h.buf != nil && m != nil && s.cached(l) {
-		h.giveBuffer() // a slow reader must not hold a large buffer when the page cache does
+	if hot {
+		h.giveBuffer() // a slow reader must not hold a large buffer when the page cache holds the payload
 	}
 	return h, nil
 }
 
-// prove reads the payload and compares it with its CRC: into a large buffer when one is free, else in pieces.
-func (h *Handle) prove() error {
-	if buf, ok := h.bufs.large.TryGet(); ok {
-		h.buf, h.large = buf, true
-		return h.seg.ReadPayload(h.loc, buf)
+// prove reads the payload and compares it with its CRC: into a large buffer when one is free, else in pieces, and then
+// it is sent from the mapping. With cold set the page cache does not hold it, and most reads go around that.
+func (h *Handle) prove(cold bool) error {
+	buf, ok := h.bufs.large.TryGet()
+	if !ok {
+		piece := h.bufs.small.Get()
+		defer h.bufs.small.Put(piece)
+		return h.seg.Verify(h.loc, piece)
 	}
-	piece := h.bufs.small.Get()
-	defer h.bufs.small.Put(piece)
-	return h.seg.Verify(h.loc, piece)
+	h.buf, h.large = buf, true
+	if cold && !h.bufs.admit() {
+		err := h.seg.readDirect(h.loc, buf)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return h.seg.ReadPayload(h.loc, buf)
 }
 
-// cached says whether the page cache holds all of the payload. Where the kernel cannot tell it does not.
-func (s *Segment) cached(l Location) bool {
+// cached says whether the page cache holds all of the payload, and whether the kernel can tell.
+func (s *Segment) cached(l Location) (hot, known bool) {
 	f, err := s.open()
 	if err != nil {
-		return false
+		return false, false
 	}
-	ok, err := f.Cached(l.Offset, int64(l.Length))
-	return err == nil && ok
+	hot, err = f.Cached(l.Offset, int64(l.Length))
+	return hot, err == nil
 }
 
 func (h *Handle) giveBuffer() {

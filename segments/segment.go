@@ -17,6 +17,8 @@ type Segment struct {
 	path string
 	hdr  Header // of an active segment from the start; of others once opened
 
+	writing sync.Mutex // held while a record is written: see Write
+
 	mu     sync.Mutex // held for moments, never across I/O but the first open
 	file   diskfs.File
 	mapped diskfs.Mapping // nil where the file system has no mappings

@@ -130,7 +130,8 @@ func TestWhereBytesAreSentFrom(t *testing.T) {
 		{"hot", false, false, 1},
 		{"hot, proven", false, true, 1},
 		{"hot, proven without a buffer", false, true, 0},
-		{"cold", true, false, 1}, // reading it made it hot
+		{"cold", true, false, 1},
+		{"cold without a buffer", true, false, 0}, // reading it made it hot
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.cold {
@@ -138,7 +139,7 @@ func TestWhereBytesAreSentFrom(t *testing.T) {
 			}
 			bufs := segments.NewBuffers(c.large)
 			h := open(t, b.at(t, 1), rec, bufs, c.prove) // with no page of it mapped yet
-			buffered := blind && c.large > 0
+			buffered := (blind || c.cold) && c.large > 0
 			if (bufs.Out() > 0) != buffered {
 				t.Errorf("%d large buffers are out, blind %v", bufs.Out(), blind)
 			}
@@ -169,6 +170,57 @@ func TestColdPayloadsStayInTheirBuffer(t *testing.T) {
 	b.patch(t, b.path(1), rec.Offset+200_000, []byte("behind its back"))
 	server, client := tcp(t)
 	mustReceive(t, client, send(h, server, 0, n), want)
+}
+
+// TestColdReadsAndThePageCache: of four cold reads one leaves its payload in the page cache; all give the right bytes, and
+// notice when those on the device are not.
+func TestColdReadsAndThePageCache(t *testing.T) {
+	b := osBed(t)
+	s := b.create(t, 1, 2048)
+	f, err := b.fs.Open(b.path(1), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.Cached(0, 1); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip("this kernel cannot tell what is cached")
+	}
+	for _, n := range []int{100_000, blob.MaxSize} {
+		want := content(uint64(n), n)
+		rec := put(t, s, want)
+		bufs := segments.NewBuffers(1)
+		admitted := 0
+		for range 12 {
+			forget(t, b.path(1))
+			s.Pin(rec.Slot)
+			h, err := s.OpenHandle(rec.Location, bufs, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if _, err := h.WriteTo(&got); err != nil || !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%d bytes: wrong ones arrived, %v", n, err)
+			}
+			h.Release()
+			if ok, err := f.Cached(rec.Offset, int64(n)); err != nil {
+				t.Fatal(err)
+			} else if ok {
+				admitted++
+			}
+		}
+		if admitted != 3 {
+			t.Errorf("%d bytes: %d of 12 cold reads left them in the page cache, want 3", n, admitted)
+		}
+		b.patch(t, b.path(1), rec.Offset+50_000, []byte("damage"))
+		for range 4 {
+			forget(t, b.path(1))
+			s.Pin(rec.Slot)
+			if _, err := s.OpenHandle(rec.Location, bufs, false); !errors.Is(err, blob.ErrCorrupt) {
+				t.Errorf("%d bytes: damage is read: %v", n, err)
+			}
+			s.Unpin(rec.Slot)
+		}
+	}
 }
 
 // TestReadersKeepTheirBytes sends to a client that hardly reads, and meanwhile punches what is next to the payload,

@@ -23,6 +23,9 @@ func (s *Segment) Reserve(n uint32) (Location, bool) {
 // Write writes the payload and then the slot of a reserved record. It syncs nothing. After an error the record does
 // not count, and the segment should be sealed. What would not be a valid record is refused before anything is written.
 // The payload is not kept.
+//
+// Records are written one after the other. The kernel lets one writer into a file at a time anyway, and has the others
+// spin on their processors; here they wait without.
 func (s *Segment) Write(rec Record, payload []byte) error {
 	f, err := s.open()
 	if err != nil {
@@ -32,6 +35,8 @@ func (s *Segment) Write(rec Record, payload []byte) error {
 		return fmt.Errorf("segments: write %d:%d: %d bytes at %d+%d are no record of segment %d",
 			rec.Segment, rec.Slot, len(payload), rec.Offset, rec.Length, s.hdr.ID)
 	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if _, err := f.WriteAt(payload, rec.Offset); err != nil {
 		return fmt.Errorf("segments: write payload %d:%d: %w", rec.Segment, rec.Slot, err)
 	}

@@ -15,8 +15,9 @@ import (
 // that read land in another file that got the same number. os.File's positional calls loop over short counts and EINTR;
 // calls on the raw descriptor go through do.
 type osFile struct {
-	f   *os.File
-	raw syscall.RawConn
+	f      *os.File
+	raw    syscall.RawConn
+	direct direct
 }
 
 func newOSFile(f *os.File) (*osFile, error) {
@@ -55,7 +56,7 @@ func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p,
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) { return f.f.WriteAt(p, off) }
 
 // Close waits for no call: one that is running keeps the descriptor until it returns.
-func (f *osFile) Close() error { return f.f.Close() }
+func (f *osFile) Close() error { return errors.Join(f.direct.close(), f.f.Close()) }
 
 // Truncate is ftruncate.
 func (f *osFile) Truncate(size int64) error { return f.f.Truncate(size) }

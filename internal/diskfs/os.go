@@ -3,6 +3,7 @@
 package diskfs
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"slices"
@@ -24,21 +25,28 @@ const (
 
 // Create is O_CREAT|O_EXCL.
 func (osFS) Create(name string) (File, error) {
-	return openFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
+	return openFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|syscall.O_NOATIME)
 }
 
 // Open also opens folders and special files; what is done with them then fails.
 func (osFS) Open(name string, write bool) (File, error) {
 	if write {
-		return openFile(name, os.O_RDWR)
+		return openFile(name, os.O_RDWR|syscall.O_NOATIME)
 	}
 	return openFile(name, os.O_RDONLY)
 }
 
 // openFile adds O_NONBLOCK, which regular files ignore: without it, opening a FIFO that somebody left in a cache folder
 // waits for ever. Package os adds O_CLOEXEC.
+//
+// What is opened for writing gets O_NOATIME, so that reading it writes nothing; the kernel refuses that to others than
+// the file's owner, who then go without. What is opened for reading keeps its time of access: package sharded orders
+// files by it.
 func openFile(name string, flags int) (File, error) {
 	f, err := os.OpenFile(name, flags|syscall.O_NONBLOCK, fileMode)
+	if errors.Is(err, syscall.EPERM) && flags&syscall.O_NOATIME != 0 {
+		f, err = os.OpenFile(name, flags&^syscall.O_NOATIME|syscall.O_NONBLOCK, fileMode)
+	}
 	if err != nil {
 		return nil, err
 	}
