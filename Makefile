@@ -57,10 +57,11 @@ race: ## run every test under the race detector (needs a C compiler)
 # What the test mounts goes with it, however it ends. Without root the test itself says what it needs.
 crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 .PHONY: crash
-crash: ## 5000 power cuts, every seeded bug, 60 kills, and the cap, which needs root (CRASH_POINTS, KILLS)
+crash: ## 5000 power cuts, every seeded bug, 60 kills, a minute of hits, and the cap, which needs root (CRASH_POINTS, KILLS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestCrashPoints$$' ./engine -crash-points $(CRASH_POINTS)
 	$(GO) test -count=1 -timeout 60m -v -run '^TestMutantsAreCaught$$' ./engine -all-mutants
 	$(GO) test -count=1 -timeout 60m -v -run '^TestKill$$' ./internal/crashtest -kills $(KILLS)
+	$(GO) test -count=1 -timeout 60m -v -run '^TestHitsWriteNothing$$' ./engine -hits-for 60s
 	$(ALONE) $(GO) test -count=1 -timeout 60m -v -run '^TestCap$$' ./internal/crashtest -loop
 
 .PHONY: fuzz
