@@ -21,12 +21,14 @@ func BenchmarkEvict(b *testing.B) {
 	var evicted int64
 	for b.Loop() {
 		e := openEngine(b, engine.Options{Dir: newFolder(b), MaxSize: 1 << 30, SegmentSize: 16 << 20})
-		warmMemory(b, blobs)
+		settle()
+		warmMemory(b, total(blobs))
 		roomy = append(roomy, measure(func() { parallel(4, 400, func(i int) { put(b, e, blobs[i]) }) }))
 		parallel(4, 112, func(i int) { put(b, e, blobs[400+i]) })
 		before := e.Stats().Evicted
 		took := make([]float64, fills)
-		warmMemory(b, blobs)
+		settle()
+		warmMemory(b, total(blobs))
 		full = append(full, measure(func() {
 			parallel(4, fills, func(i int) {
 				began := time.Now()

@@ -28,3 +28,12 @@ func warmMemory(tb testing.TB, n int64) {
 		}
 	}
 }
+
+// total is the size of all blobs together, in bytes.
+func total(blobs []blob.Verified) int64 {
+	var n int64
+	for _, v := range blobs {
+		n += v.Size()
+	}
+	return n
+}

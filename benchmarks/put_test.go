@@ -58,7 +58,8 @@ func putEngine(b *testing.B, blobs []blob.Verified, writers int, policy engine.S
 	dir := newFolder(b)
 	defer os.RemoveAll(dir)
 	e := openEngine(b, engine.Options{Dir: dir, SegmentSize: putSegment, Sync: policy})
-	warmMemory(b, blobs)
+	settle()
+	warmMemory(b, total(blobs))
 	c := measure(func() {
 		parallel(writers, len(blobs), func(i int) { put(b, e, blobs[i]) })
 		if policy == engine.SyncInterval {
@@ -93,7 +94,8 @@ func putRaw(b *testing.B, blobs []blob.Verified, policy engine.Sync) cost {
 		}
 		out[i] = f
 	}
-	warmMemory(b, blobs)
+	settle()
+	warmMemory(b, total(blobs))
 	stop := syncEverySecond(b, out, policy)
 	return measure(func() {
 		parallel(putWriters, putWriters, func(w int) {
@@ -146,7 +148,8 @@ func putFiles(b *testing.B, blobs []blob.Verified, policy engine.Sync) cost {
 	if err != nil {
 		b.Fatal(err)
 	}
-	warmMemory(b, blobs)
+	settle()
+	warmMemory(b, total(blobs))
 	written := make([]*sharded.Written, len(blobs))
 	return measure(func() {
 		parallel(putWriters, len(blobs), func(i int) {
@@ -181,30 +184,6 @@ func newFolder(b *testing.B) string {
 		b.Fatal(err)
 	}
 	return dir
-}
-
-// warmMemory writes a file as large as the blobs and removes it, after everything else was written back. A virtual
-// machine may have given its free memory to the host; getting it back, once, would be counted as the time of whoever
-// writes first.
-func warmMemory(b *testing.B, blobs []blob.Verified) {
-	b.Helper()
-	path := filepath.Join(workDir(b), "warm")
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	settle()
-	for _, v := range blobs {
-		if _, err := f.Write(v.Bytes()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Remove(path); err != nil {
-		b.Fatal(err)
-	}
 }
 
 // BenchmarkPutAlways4KiB measures what sharing syncs is worth: small blobs under `always`, many writers against one.

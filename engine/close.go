@@ -2,12 +2,14 @@ package engine
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/OdyseeTeam/prism/index"
 )
 
-// Close ends the goroutines, makes durable what was put, in every policy, and gives the lock back. Handles that are out
-// stay good. Close again returns what the first call did.
+// Close ends the goroutines, makes durable what was put, in every policy, and gives the lock back. It waits for no reader:
+// handles that are out stay good, and where there are any it is the release of the last that gives the lock back, so
+// that nobody opens the mount and punches what they read. Close again returns what the first call did.
 func (e *Engine) Close() error {
 	e.closing.Do(func() { e.closeErr = e.close() })
 	return e.closeErr
@@ -22,10 +24,28 @@ func (e *Engine) close() error {
 	err := e.finish()
 	e.stopCommitter()
 	err = errors.Join(err, e.ix.Close())
-	for _, s := range e.segs.all() {
-		err = errors.Join(err, s.Close())
+	return errors.Join(err, e.closeSegments())
+}
+
+// closeSegments closes the files and then the mount, all of it now or, of what is pinned, when that is released.
+func (e *Engine) closeSegments() (err error) {
+	all := e.segs.all()
+	var left atomic.Int64
+	left.Store(int64(len(all)) + 1)
+	closeMount := func() error {
+		if left.Add(-1) > 0 {
+			return nil
+		}
+		return e.mnt.Close()
 	}
-	return errors.Join(err, e.mnt.Close())
+	for _, s := range all {
+		err = errors.Join(err, s.CloseThen(func() {
+			if cerr := closeMount(); cerr != nil {
+				e.ioError("close", cerr) // on a reader's goroutine: nobody else is told
+			}
+		}))
+	}
+	return errors.Join(err, closeMount())
 }
 
 // stopCommitter ends the committer once its queue is empty, or leaves it behind where the index has failed.

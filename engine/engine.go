@@ -27,6 +27,7 @@ type Engine struct {
 	ix     *index.Index
 	policy evict.Policy
 	bufs   *segments.Buffers
+	files  *segments.Files
 
 	segs segTable
 	hot  hotTable
@@ -38,7 +39,7 @@ type Engine struct {
 	evictFrom       uint64 // of the evictor alone: the order below it was judged
 
 	// Space, in bytes; see space.go.
-	charged, indexBytes, limit, fsFree, pending atomic.Int64
+	charged, indexBytes, aside, limit, fsFree, pending atomic.Int64
 	// What the rows of all segments add up to.
 	blobs, liveBytes, sdBytes atomic.Int64
 
@@ -49,6 +50,7 @@ type Engine struct {
 	deadSegs  map[segments.ID]*seg // the reclaimer's input
 	condemned chan condemnation
 
+	askOnce    sync.Once          // that the index be made anew
 	lost       []index.SegmentRow // rows whose file is missing
 	leftMu     sync.Mutex
 	left       map[segments.ID]struct{} // segments that recovery has yet to finish
@@ -80,22 +82,12 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := newEngine(o)
-	if e.policy, err = evict.New(o.Eviction); err != nil {
+	e, left, since, err := openMount(o)
+	if errors.Is(err, index.ErrCorrupt) { // found behind index.Open, and asked to be made anew by now
+		e, left, since, err = openMount(o)
+	}
+	if err != nil {
 		return nil, err
-	}
-	e.mnt, err = mount.Open(o.FS, o.Dir, mount.Superblock{SegmentSize: o.SegmentSize, IndexFormat: uint32(index.FormatVersion)})
-	if err != nil {
-		return nil, fmt.Errorf("engine: %w", err)
-	}
-	if e.ix, err = e.openIndex(); err != nil {
-		return nil, errors.Join(fmt.Errorf("engine: %w", err), e.mnt.Close())
-	}
-	go e.commitLoop() // may be left behind for good, inside a failed index: see commit
-	left, since, err := e.load()
-	if err != nil {
-		e.stopCommitter()
-		return nil, errors.Join(fmt.Errorf("engine: open %s: %w", o.Dir, err), e.ix.Close(), e.mnt.Close())
 	}
 	e.start(left, since)
 	e.waitShortly(ctx, began.Add(recoverWait))
@@ -105,11 +97,38 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// openMount opens mount and index, and reads what the index says of the segments.
+func openMount(o Options) (e *Engine, left []leftover, since uint64, err error) {
+	e = newEngine(o)
+	if e.policy, err = evict.New(o.Eviction); err != nil {
+		return nil, nil, 0, err
+	}
+	e.mnt, err = mount.Open(o.FS, o.Dir, mount.Superblock{SegmentSize: o.SegmentSize, IndexFormat: uint32(index.FormatVersion)})
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("engine: %w", err)
+	}
+	if e.ix, err = e.openIndex(); err != nil {
+		return nil, nil, 0, errors.Join(fmt.Errorf("engine: %w", err), e.mnt.Close())
+	}
+	go e.commitLoop() // may be left behind for good, inside a failed index: see commit
+	left, since, err = e.load()
+	if err != nil {
+		err = fmt.Errorf("engine: open %s: %w", o.Dir, err)
+		if errors.Is(err, index.ErrCorrupt) {
+			err = errors.Join(err, e.askRebuild(err))
+		}
+		e.stopCommitter()
+		return nil, nil, 0, errors.Join(err, e.ix.Close(), e.mnt.Close())
+	}
+	return e, left, since, nil
+}
+
 func newEngine(o Options) *Engine {
 	e := &Engine{
 		o:          o,
 		log:        o.Logger,
 		bufs:       segments.NewBuffers(coldBuffers),
+		files:      segments.NewFiles(o.OpenSegments),
 		segs:       segTable{m: map[segments.ID]*seg{}},
 		com:        newCommitter(),
 		deadSegs:   map[segments.ID]*seg{},
@@ -125,30 +144,6 @@ func newEngine(o Options) *Engine {
 	e.act.ready = make(chan struct{})
 	e.stats.init()
 	return e
-}
-
-// openIndex opens the index. One that is damaged is moved to quarantine, and made anew from the segments: they describe
-// themselves.
-func (e *Engine) openIndex() (*index.Index, error) {
-	o := index.Options{
-		FS: e.indexFS(), Dir: e.mnt.IndexDir(), CacheBytes: e.o.IndexCache, Logger: e.log,
-		OnFailure: func(err error) {
-			e.ioError("index", err)
-			e.log.Error("the index has failed; hits go on, everything else passes through until a restart", "dir", e.o.Dir, "err", err)
-		},
-	}
-	x, err := index.Open(o)
-	if err == nil || !errors.Is(err, index.ErrCorrupt) {
-		return x, err
-	}
-	e.log.Error("the index is damaged; it is moved to quarantine and rebuilt from the segments", "dir", e.o.Dir, "err", err)
-	if err := e.mnt.Quarantine(e.mnt.IndexDir(), err.Error()); err != nil {
-		return nil, err
-	}
-	if err := e.o.FS.Mkdir(e.mnt.IndexDir()); err != nil {
-		return nil, err
-	}
-	return index.Open(o)
 }
 
 // load reads what the index says of the segments and notes that the mount is in use.
@@ -174,7 +169,9 @@ func (e *Engine) load() (left []leftover, since uint64, err error) {
 	if err != nil {
 		return nil, 0, errors.Join(err, e.ix.Err())
 	}
+	e.measureAside()
 	e.measure()
+	e.trimAside()
 	if e.limit.Load() < leastSize(e.o.SegmentSize) {
 		e.log.Warn("the file system has hardly any room; blobs pass through until there is",
 			"dir", e.o.Dir, "free", e.fsFree.Load(), "limit", e.limit.Load(), "needs", leastSize(e.o.SegmentSize))

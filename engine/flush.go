@@ -20,9 +20,27 @@ func (e *Engine) flushLoop() {
 			if e.o.Sync != SyncNever {
 				_ = e.flush() // the segments that failed were dealt with, and counted
 			}
+			e.settleOpen()
 		case <-e.flushNow:
 		}
 		e.finishSealing()
+	}
+}
+
+// settleOpen syncs segments that were only marked, punched or cut since their last sync, while many are open: until then
+// their files cannot be closed in favour of others.
+func (e *Engine) settleOpen() {
+	if e.files.Open() <= e.o.OpenSegments/2 {
+		return
+	}
+	for _, s := range e.segs.all() {
+		row := e.rowOf(s)
+		if s.Settled() || row.State != index.StateSealed || row.Watermark < row.Slots || e.recoveringSeg(s) {
+			continue
+		}
+		if err := s.syncs.run(s.Sync); err != nil && !s.isGone() {
+			e.writeFailed(s, "sync", err)
+		}
 	}
 }
 

@@ -50,8 +50,8 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 			return nil, e.indexError(err)
 		}
 		s := e.segs.get(ent.Segment)
-		if s == nil || !s.trusted(ent.Slot) {
-			if s != nil || !e.recovering() {
+		if s == nil {
+			if !e.recovering() {
 				e.condemn(h, ent, nil)
 			}
 			break
@@ -59,7 +59,7 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 		if !s.Pin(ent.Slot) {
 			continue
 		}
-		hd, err := e.openRecord(s, h, ent)
+		hd, err := e.openTrusted(s, h, ent)
 		if err == nil {
 			e.hot.put(h, ent)
 			return e.hit(hd), nil
@@ -96,6 +96,18 @@ func (e *Engine) hit(hd *segments.Handle) *segments.Handle {
 	e.stats.hits.Add(1)
 	e.stats.hitBytes.Add(hd.Size())
 	return hd
+}
+
+// openTrusted is openRecord of a record that a failed sync may have lost: it is first read from the device, past the
+// page cache, which shows what was written and not what arrived.
+func (e *Engine) openTrusted(s *seg, h blob.Hash, ent index.Entry) (*segments.Handle, error) {
+	if !s.trusted(ent.Slot) {
+		if err := s.ProveOnDevice(h, ent.Location); err != nil {
+			return nil, err
+		}
+		s.setDurable(ent.Slot)
+	}
+	return e.openRecord(s, h, ent)
 }
 
 // openRecord makes a handle of a pinned record. The first time in this process the slot must agree with the row, and
@@ -137,6 +149,7 @@ func (e *Engine) readFailed(h blob.Hash, ent index.Entry, err error) {
 	case errors.Is(err, blob.ErrCorrupt), errors.Is(err, segments.ErrBadSlot), errors.Is(err, segments.ErrBadHeader):
 		kind = "corrupt"
 	case errors.Is(err, syscall.EIO), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errors.ErrUnsupported): // after a failed sync nothing can prove it
 	default:
 		e.ioError(kind, err)
 		return
@@ -156,7 +169,7 @@ func (e *Engine) condemn(h blob.Hash, ent index.Entry, why error) {
 type condemnation struct {
 	hash  blob.Hash
 	entry index.Entry
-	why   error // nil: the segment is gone, or its sync failed
+	why   error // nil: the segment is gone
 }
 
 // janitor removes what was condemned.

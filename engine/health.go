@@ -17,12 +17,16 @@ func (e *Engine) indexFS() vfs.FS { return pebblefs.New(e.o.FS) }
 // indexError is what a caller is told when the index could not answer.
 func (e *Engine) indexError(err error) error {
 	e.ioError("index", err)
+	if errors.Is(err, index.ErrCorrupt) {
+		_ = e.askRebuild(err) // logged there
+	}
 	return fmt.Errorf("engine: %w: %w", blob.ErrUnavailable, err)
 }
 
 // writeFailed takes a segment out of use after a failed write or sync. A failed sync is not tried again, and says
-// nothing about which of the bytes since the last good one are on the device: from here on only what lies below the
-// watermark is served. A failed write leaves no doubt about other records, so the segment is only sealed.
+// nothing about which of the bytes since the last good one are on the device: from here on what lies above the watermark
+// is served only after it was found there (openTrusted). A failed write leaves no doubt about other records, so the
+// segment is only sealed.
 func (e *Engine) writeFailed(s *seg, kind string, err error) {
 	if s.isGone() {
 		return
@@ -45,13 +49,12 @@ func (e *Engine) writeFailed(s *seg, kind string, err error) {
 	if s.trust.Swap(mark) == mark {
 		return
 	}
-	e.log.Error("a segment could not be synced; what was not durable before is dropped", "path", s.Path(), "err", err)
+	e.log.Error("a segment could not be synced; what was not durable before is served only where the device turns out to hold it", "path", s.Path(), "err", err)
 	_ = e.commit(&change{apply: func(g *group) {
 		if !s.isGone() {
 			g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateFailed })
 		}
 	}})
-	e.dropAbove(s, mark)
 }
 
 // ioError counts a fault by its kind.

@@ -56,6 +56,9 @@ type Options struct {
 	// ActiveSegments is how many segments take puts side by side. Default: the number of processors, at most 4.
 	ActiveSegments int
 
+	// OpenSegments is how many segments are open and mapped at once, those aside that are in use. Default: 1024.
+	OpenSegments int
+
 	Sync         Sync
 	SyncInterval time.Duration // default 1 s
 	IndexCache   int64         // default 64 MiB
@@ -71,6 +74,7 @@ const (
 	defaultCache    = 64 << 20
 	defaultMinFree  = 1 << 30
 	segmentsPerSize = 64
+	defaultOpen     = 1024 // vm.max_map_count is 65,530, and the index has descriptors of its own
 	coldBuffers     = 32
 )
 
@@ -88,7 +92,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		return o, fmt.Errorf("%w: no folder", ErrOptions)
 	}
-	if o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ActiveSegments < 0 {
+	if o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ActiveSegments < 0 || o.OpenSegments < 0 {
 		return o, fmt.Errorf("%w: a negative size", ErrOptions)
 	}
 	if o.FS == nil {
@@ -116,6 +120,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = time.Second
+	}
+	if o.OpenSegments == 0 {
+		o.OpenSegments = defaultOpen
 	}
 	if o.IndexCache == 0 {
 		o.IndexCache = defaultCache

@@ -43,7 +43,7 @@ func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
 			continue
 		}
 		delete(files, row.ID)
-		s := newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(row.ID), id, row.ID), row)
+		s := e.newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(row.ID), id, row.ID), row)
 		if row.State == index.StateFailed {
 			s.trust.Store(row.Watermark)
 		}
@@ -54,7 +54,7 @@ func (e *Engine) loadSegments(clean bool) ([]leftover, error) {
 	}
 	for fileID := range files {
 		row := index.SegmentRow{ID: fileID, State: index.StateSealed}
-		s := newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(fileID), id, fileID), row)
+		s := e.newSeg(segments.At(e.o.FS, e.mnt.SegmentPath(fileID), id, fileID), row)
 		e.adopt(s, false)
 		left = append(left, leftover{seg: s, orphan: true})
 	}
@@ -183,7 +183,7 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 		if !known || row.Slot < l.from {
 			continue
 		}
-		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead && e.whole(l.seg, rec) {
+		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead && e.stands(l.seg, rec) {
 			continue
 		}
 		doubtful = append(doubtful, row)
@@ -191,6 +191,19 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 	if len(doubtful) > 0 {
 		e.dropRows(doubtful)
 	}
+}
+
+// stands says whether a row above the watermark may stay. Of a segment whose sync failed the page cache proves nothing:
+// it may outlive the process, with bytes that never arrived.
+func (e *Engine) stands(s *seg, rec segments.Record) bool {
+	if e.rowOf(s).State != index.StateFailed {
+		return e.whole(s, rec)
+	}
+	err := s.ProveOnDevice(rec.Hash, rec.Location)
+	if err != nil && !errors.Is(err, blob.ErrCorrupt) && !errors.Is(err, segments.ErrBadSlot) {
+		e.ioError("read", err)
+	}
+	return err == nil
 }
 
 // whole says whether a record's payload is what its slot says. In a rebuild from segments alone that is left to the
@@ -351,20 +364,6 @@ func (e *Engine) addFound(s *seg, found []segments.Record) error {
 	return nil
 }
 
-// dropAbove removes the blobs of a failed segment at or above slot n that no sync of their own had covered.
-func (e *Engine) dropAbove(s *seg, n uint32) {
-	var hashes []blob.Hash
-	_, _ = s.Scan(n, func(rec segments.Record) error {
-		hashes = append(hashes, rec.Hash)
-		return nil
-	})
-	_ = e.commit(&change{sync: true, apply: func(g *group) {
-		for _, h := range hashes {
-			g.remove(h, func(ent index.Entry) bool { return ent.Segment == s.ID() && ent.Slot >= n && !s.isDurable(ent.Slot) })
-		}
-	}})
-}
-
 // sweep gives back every block of a sealed segment that no indexed record covers: what a crash left between the commit
 // of a removal and its punch, torn records, the preallocated tail.
 func (e *Engine) sweep(s *seg) error {
@@ -478,10 +477,12 @@ func (e *Engine) setAside(s *seg, why error) bool {
 	s.mu.Unlock()
 	e.segs.remove(s.ID())
 	_ = s.Close()
-	e.setCharge(s, 0)
 	if err := e.mnt.Quarantine(s.Path(), why.Error()); err != nil {
 		e.ioError("quarantine", err)
 	}
+	e.measureAside() // before the segment's charge goes: the cap holds throughout
+	e.setCharge(s, 0)
+	e.trimAside()
 	e.log.Error("a segment is damaged and was moved to quarantine; its blobs will be fetched again when asked for",
 		"path", s.Path(), "err", why)
 	_ = e.commit(&change{apply: func(g *group) {

@@ -186,7 +186,7 @@ func (e *Engine) roll() (bool, error) {
 		e.ioError("create", err)
 		return false, err
 	}
-	s := newSeg(file, index.SegmentRow{ID: id, State: index.StateActive, Capacity: h.Capacity})
+	s := e.newSeg(file, index.SegmentRow{ID: id, State: index.StateActive, Capacity: h.Capacity})
 	s.written = true
 	s.charged.Store(need)
 	e.segs.add(s)

@@ -26,7 +26,7 @@ type seg struct {
 	written bool        // created by this process: its writer's state is known
 
 	mu      sync.Mutex
-	durable map[uint32]struct{} // slots at or above the watermark that a good sync of their own covered
+	durable map[uint32]struct{} // slots at or above the watermark that are known to have reached the device
 	dead    []segments.Location // removed and unpinned: the reclaimer's input
 	stray   int64               // bytes in dead
 	sealed  bool                // sealed in memory, by sealInMemory alone
@@ -34,13 +34,15 @@ type seg struct {
 	gone    bool                // unlinked, or about to be
 }
 
-func newSeg(s *segments.Segment, row index.SegmentRow) *seg {
+func (e *Engine) newSeg(s *segments.Segment, row index.SegmentRow) *seg {
+	s.Share(e.files)
 	g := &seg{Segment: s, row: row}
 	g.trust.Store(math.MaxUint32)
 	return g
 }
 
-// trusted says whether a slot may be served: after a failed sync, only what an earlier one had covered.
+// trusted says whether a slot may be served as it is: after a failed sync, only what an earlier one had covered, and what
+// was found on the device since.
 func (s *seg) trusted(slot uint32) bool {
 	return slot < s.trust.Load() || s.isDurable(slot)
 }
@@ -52,7 +54,7 @@ func (s *seg) isDurable(slot uint32) bool {
 	return ok
 }
 
-// setDurable notes that a sync which began after the slot was written went well.
+// setDurable notes that a sync which began after the slot was written went well, or that the device was seen to hold it.
 func (s *seg) setDurable(slot uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,9 +45,38 @@ func (e *Engine) setCharge(s *seg, to int64) {
 	e.charged.Add(to - s.charged.Swap(to))
 }
 
-// used is what the mount accounts for now, in bytes: segments, index, and the index's reserve.
+// used is what the mount accounts for now, in bytes: segments, index, the index's reserve, and what lies in quarantine.
 func (e *Engine) used() int64 {
-	return e.charged.Load() + e.indexBytes.Load() + e.reserved()
+	return e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + e.reserved()
+}
+
+// asideShare is the part of the limit that may lie in quarantine: one over it.
+const asideShare = 16
+
+// measureAside reads what lies in quarantine. That changes only when this process puts something there, or at a restart.
+func (e *Engine) measureAside() {
+	n, err := e.mnt.QuarantineBytes()
+	if err != nil {
+		e.ioError("usage", err)
+	}
+	e.aside.Store(n)
+}
+
+// trimAside deletes the oldest things in quarantine where they take more than their share of the limit: what is there
+// serves whoever looks for a cause, and must not crowd out the cache.
+func (e *Engine) trimAside() {
+	most := max(0, e.limit.Load()/asideShare)
+	if e.aside.Load() <= most {
+		return
+	}
+	left, err := e.mnt.TrimQuarantine(most)
+	if err != nil {
+		e.ioError("quarantine", err)
+	}
+	e.log.Warn("the oldest things in quarantine were deleted: they took more than their share of the limit",
+		"dir", e.mnt.QuarantineDir(), "bytes", e.aside.Load(), "left", left, "may_take", most, "err", err)
+	e.aside.Store(left)
+	e.measure()
 }
 
 // measure reads anew what others can change: the size of the index, and the room on the file system.
@@ -63,7 +92,7 @@ func (e *Engine) measure() {
 	if floor == 0 {
 		floor = max(u.Total/100, defaultMinFree)
 	}
-	limit := e.charged.Load() + e.indexBytes.Load() + u.Free - floor
+	limit := e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + u.Free - floor
 	if e.o.MaxSize > 0 {
 		limit = min(limit, e.o.MaxSize)
 	}

@@ -20,6 +20,7 @@ type Stats struct {
 	Index   int64 // the index on disk
 	Reserve int64 // kept for the index's compactions
 	Pending int64 // of Used: dead and about to be given back
+	Aside   int64 // of Used: in quarantine
 	FSFree  int64 // free on the file system
 
 	// Content.
@@ -38,6 +39,7 @@ type Stats struct {
 	IOErrors                      map[string]int64 // by kind
 	Recovering, IndexFailed, Full bool
 
+	Open        int // segments that are open and mapped
 	Pinned      int // handles that are out
 	ColdBuffers int // buffers of cold reads that are out
 	Pebble      index.Stats
@@ -86,7 +88,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		Dir: e.o.Dir, OpenTime: time.Duration(c.openTime.Load()),
 		Limit: e.limit.Load(), Used: e.used(), Index: e.indexBytes.Load(), Reserve: e.reserved(),
-		Pending: e.pending.Load(), FSFree: e.fsFree.Load(),
+		Pending: e.pending.Load(), Aside: e.aside.Load(), FSFree: e.fsFree.Load(),
 		Blobs: e.blobs.Load(), LiveBytes: e.liveBytes.Load(), SDBytes: e.sdBytes.Load(), Segments: e.segmentStates(),
 		Hits: c.hits.Load(), HitBytes: c.hitBytes.Load(), Misses: c.misses.Load(),
 		Puts: c.puts.Load(), PutBytes: c.putBytes.Load(), PutsInFlight: c.putting.Load(),
@@ -96,7 +98,7 @@ func (e *Engine) Stats() Stats {
 		Punched:        c.punched.Load(), Unlinked: c.unlinked.Load(),
 		Quarantined: c.quarantined.Load(), RecoveredBlobs: c.recoveredBlobs.Load(),
 		IOErrors: faults, Recovering: e.recovering(), IndexFailed: e.ix.Err() != nil, Full: e.act.refusal() != nil,
-		Pinned: e.Pinned(), ColdBuffers: e.bufs.Out(), Pebble: e.ix.Stats(),
+		Open: e.files.Open(), Pinned: e.Pinned(), ColdBuffers: e.bufs.Out(), Pebble: e.ix.Stats(),
 	}
 }
 

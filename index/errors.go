@@ -3,8 +3,11 @@ package index
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/OdyseeTeam/prism/index/guardfs"
 )
@@ -18,13 +21,20 @@ var (
 	ErrNewerFormat = errors.New("index has a newer format")
 	// ErrLocked: the index is open already, here or in another process.
 	ErrLocked = errors.New("index is locked")
-	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped.
+	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped; where it is ErrCorrupt, the
+	// index would fail again after a restart and should be made anew.
 	ErrFailed = errors.New("index failed")
 	// ErrClosed: the index was closed.
 	ErrClosed = errors.New("index is closed")
 	// ErrInvalid: a batch was given what no row can hold. Nothing of it was written.
 	ErrInvalid = errors.New("invalid index row")
 )
+
+// blames says whether an error of background work is about what the index's files hold, so that it would come again
+// after a restart; others (no descriptors, no memory) are about the process.
+func blames(err error) bool {
+	return pebble.IsCorruptionError(err) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, io.ErrUnexpectedEOF)
+}
 
 // RowError says which row does not hold what a row must. It is ErrCorrupt.
 type RowError struct {

@@ -25,7 +25,8 @@ func (l *pebbleLogger) Errorf(format string, args ...any) { l.log.Error(fmt.Spri
 func (l *pebbleLogger) Fatalf(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	l.log.Error(text)
-	l.guard.Halt(fmt.Errorf("pebble gave up: %s", text))
+	// Failed writes are parked before Pebble knows of them. What else it gives up for is that a file is not as it must be.
+	l.guard.Halt(fmt.Errorf("%w: pebble gave up: %s", ErrCorrupt, text))
 }
 
 // events counts what Pebble reports.
@@ -43,6 +44,9 @@ func (x *Index) listener(log *slog.Logger) *pebble.EventListener {
 		// A table that cannot be read in the background will not be readable the next time either, and without
 		// compactions the index comes to a halt: better to rebuild it.
 		BackgroundError: func(err error) {
+			if blames(err) {
+				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+			}
 			x.guard.Fail(fmt.Errorf("background work: %w", err))
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {

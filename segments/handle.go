@@ -56,8 +56,12 @@ type Handle struct {
 func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, error) {
 	h := &Handle{seg: s, loc: l, bufs: bufs}
 	if l.Length <= SmallMax {
+		f, err := s.open()
+		if err != nil {
+			return nil, err
+		}
 		h.buf = bufs.small.Get()
-		if err := s.ReadPayload(l, h.buf); err != nil {
+		if err := readPayload(f, l, h.buf); err != nil {
 			h.giveBuffer()
 			return nil, err
 		}

@@ -10,6 +10,7 @@ func (s *Segment) Pin(slot uint32) bool {
 		return false
 	}
 	s.pins[slot]++
+	s.recent = true
 	if s.fresh.has(slot) {
 		s.fresh.clear(slot)
 	} else {
@@ -26,16 +27,18 @@ func (s *Segment) Unpin(slot uint32) {
 		panic("segments: unpinned twice")
 	}
 	s.pins[slot]--
-	var then func()
+	var then, closed func()
 	if s.pins[slot] == 0 {
 		delete(s.pins, slot)
 		then = s.held[slot]
 		delete(s.held, slot)
-		_ = s.closeLocked() // read-only by now: nothing was left to be written
+		closed, _ = s.closeLocked() // read-only by now: nothing was left to be written
 	}
 	s.mu.Unlock()
-	if then != nil {
-		then()
+	for _, f := range []func(){then, closed} {
+		if f != nil {
+			f()
+		}
 	}
 }
 

@@ -11,10 +11,11 @@ import (
 
 // ReadSlot reads one slot. Errors: ErrBadSlot when it is not valid.
 func (s *Segment) ReadSlot(slot uint32) (Record, error) {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return Record{}, err
 	}
+	defer s.letGo()
 	if slot >= s.hdr.Slots() {
 		return Record{}, fmt.Errorf("%w: %d:%d: the table ends at %d", ErrBadSlot, s.hdr.ID, slot, s.hdr.Slots())
 	}
@@ -32,10 +33,11 @@ const scanChunk = 1024 * SlotSize
 // table that hold data, so a scan costs what the records' slots cost. It returns the number of slots that were
 // written but are not valid, and the first error of the file system or of fn.
 func (s *Segment) Scan(from uint32, fn func(Record) error) (bad int, err error) {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return 0, err
 	}
+	defer s.letGo()
 	end := slotAt(s.hdr.Slots())
 	buf := make([]byte, scanChunk)
 	for n := from; n < s.hdr.Slots(); {
@@ -82,10 +84,11 @@ func (s *Segment) scanChunk(chunk []byte, n uint32, fn func(Record) error) (bad 
 
 // HasData says whether the whole extent holds data: false when any of it is a hole, or lies beyond the file's end.
 func (s *Segment) HasData(l Location) (bool, error) {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return false, err
 	}
+	defer s.letGo()
 	if !l.Fits(s.hdr) {
 		return false, nil
 	}
@@ -106,10 +109,11 @@ func (s *Segment) HasData(l Location) (bool, error) {
 // Verify reads the payload through buf and compares it with its CRC. buf has any size above 0. Errors: blob.ErrCorrupt,
 // or the file system's.
 func (s *Segment) Verify(l Location, buf []byte) error {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return err
 	}
+	defer s.letGo()
 	var crc uint32
 	for off, end := l.Offset, l.Offset+int64(l.Length); off < end; {
 		p := buf[:min(int64(len(buf)), end-off)]
@@ -128,10 +132,15 @@ func (s *Segment) Verify(l Location, buf []byte) error {
 
 // ReadPayload reads the whole payload into buf, which has its length, and compares it with its CRC. Errors as Verify.
 func (s *Segment) ReadPayload(l Location, buf []byte) error {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return err
 	}
+	defer s.letGo()
+	return readPayload(f, l, buf)
+}
+
+func readPayload(f diskfs.File, l Location, buf []byte) error {
 	n, err := f.ReadAt(buf[:l.Length], l.Offset)
 	if n < int(l.Length) {
 		return readError(l, n, err)
@@ -149,7 +158,7 @@ func (s *Segment) readDirect(l Location, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	n, err := diskfs.ReadDirect(f, buf[:Blocks(l.Length)], l.Offset)
+	n, err := f.ReadDirect(buf[:Blocks(l.Length)], l.Offset)
 	if err == io.EOF || errors.Is(err, errors.ErrUnsupported) {
 		return errors.ErrUnsupported
 	}

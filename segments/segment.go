@@ -17,9 +17,12 @@ type Segment struct {
 	path string
 	hdr  Header // of an active segment from the start; of others once opened
 
+	files *Files // nil: nothing bounds how many are open
+	place int    // of files
+
 	writing sync.Mutex // held while a record is written: see Write
 
-	mu     sync.Mutex // held for moments, never across I/O but the first open
+	mu     sync.Mutex // held for moments, never across I/O but that of opening
 	file   diskfs.File
 	mapped diskfs.Mapping // nil where the file system has no mappings
 	pins   map[uint32]int // by slot
@@ -28,6 +31,12 @@ type Segment struct {
 	dead   bitmap         // records that died in this process: see Pin
 	held   map[uint32]func()
 	closed bool
+	then   func() // what CloseThen left to be done
+
+	headed          bool   // the header was read once, and hdr does not change any more
+	busy            int    // calls that use the file without a pin
+	recent          bool   // used since files last looked
+	changes, synced uint64 // counts of changes to the file: all, and when the last good sync began
 
 	next   uint32              // first slot that is not reserved; meaningless for opened segments
 	tail   int64               // offset of the next payload
@@ -52,7 +61,7 @@ func Create(fs diskfs.FS, path string, h Header) (*Segment, error) {
 		return nil, fmt.Errorf("segments: create %s: %w", path, err)
 	}
 	s := newSegment(fs, path)
-	s.hdr, s.file, s.tail = h, f, h.PayloadAt()
+	s.hdr, s.file, s.tail, s.headed = h, f, h.PayloadAt(), true
 	s.done = map[uint32]struct{}{}
 	return s, nil
 }
@@ -91,13 +100,17 @@ func (s *Segment) Path() string { return s.path }
 
 // Header is what the file says; it opens the file where that has not happened.
 func (s *Segment) Header() (Header, error) {
-	if _, err := s.open(); err != nil {
-		return Header{}, err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.headed {
+		if _, err := s.openLocked(); err != nil {
+			return Header{}, err
+		}
 	}
 	return s.hdr, nil
 }
 
-// open gives the file, opening it first where needed. A caller must hold a pin or otherwise keep Close away.
+// open gives the file to the holder of a pin, opening it first where needed.
 func (s *Segment) open() (diskfs.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +129,17 @@ func (s *Segment) openLocked() (diskfs.File, error) {
 		return nil, fmt.Errorf("segments: open: %w", err)
 	}
 	h, err := readHeader(f)
-	if err == nil && (h.Mount != s.hdr.Mount || h.ID != s.hdr.ID) {
+	if err == nil && (h.Mount != s.hdr.Mount || h.ID != s.hdr.ID || s.headed && h != s.hdr) {
 		err = fmt.Errorf("%w: file says segment %d of mount %x", ErrBadHeader, h.ID, h.Mount)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("segments: open %s: %w", s.path, errors.Join(err, f.Close()))
 	}
-	// Mount and ID stay untouched: ID is read without the lock.
-	s.hdr.Capacity, s.hdr.Created, s.file = h.Capacity, h.Created, f
+	if !s.headed { // Mount and ID stay untouched: ID is read without the lock
+		s.hdr.Capacity, s.hdr.Created, s.headed = h.Capacity, h.Created, true
+	}
+	s.file = f
+	s.files.add(s)
 	return f, nil
 }
 
@@ -163,28 +179,35 @@ func (s *Segment) mapping() (diskfs.Mapping, error) {
 }
 
 // Close closes the file and ends its mapping, now or at the release of the last pin. Close again does nothing.
-func (s *Segment) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	return s.closeLocked()
-}
+func (s *Segment) Close() error { return s.CloseThen(nil) }
 
-// closeLocked closes what is open, once nobody needs it.
-func (s *Segment) closeLocked() error {
-	if !s.closed || len(s.pins) > 0 {
-		return nil
+// CloseThen is Close, and calls then once nothing of the segment is open any more: at once, or on the goroutine of the
+// last reader. It is called once a segment, without its lock.
+func (s *Segment) CloseThen(then func()) error {
+	s.mu.Lock()
+	s.closed = true
+	if then != nil {
+		s.then = then
 	}
-	var err error
-	if s.mapped != nil {
-		err = s.mapped.Unmap()
-		s.mapped = nil
-	}
-	if s.file != nil {
-		err = errors.Join(err, s.file.Close())
-		s.file = nil
+	then, err := s.closeLocked()
+	s.mu.Unlock()
+	if then != nil {
+		then()
 	}
 	return err
+}
+
+// closeLocked closes what is open, once nobody needs it, and says what is to be done then.
+func (s *Segment) closeLocked() (then func(), err error) {
+	if !s.closed || len(s.pins) > 0 {
+		return nil, nil
+	}
+	if s.file != nil {
+		s.files.drop(s)
+		err = s.takeLocked().close()
+	}
+	then, s.then = s.then, nil
+	return then, err
 }
 
 // Unlink removes the file and syncs its folder. Pinned readers go on.
@@ -198,30 +221,39 @@ func (s *Segment) Unlink() error {
 // Sync makes everything that was written so far durable. After a failed Sync the segment must be sealed and nothing
 // that was written since the last good one may be trusted; Sync is never tried again.
 func (s *Segment) Sync() error {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return err
 	}
+	defer s.letGo()
+	s.mu.Lock()
+	began := s.changes
+	s.mu.Unlock()
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("segments: sync %d: %w", s.hdr.ID, err)
 	}
+	s.mu.Lock()
+	s.synced = max(s.synced, began)
+	s.mu.Unlock()
 	return nil
 }
 
 // Size is the file's length in bytes.
 func (s *Segment) Size() (int64, error) {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return 0, err
 	}
+	defer s.letGo()
 	return f.Size()
 }
 
 // Allocated is the number of bytes that the file occupies on the device.
 func (s *Segment) Allocated() (int64, error) {
-	f, err := s.open()
+	f, err := s.acquire()
 	if err != nil {
 		return 0, err
 	}
+	defer s.letGo()
 	return f.Allocated()
 }

@@ -27,10 +27,11 @@ func (s *Segment) Reserve(n uint32) (Location, bool) {
 // Records are written one after the other. The kernel lets one writer into a file at a time anyway, and has the others
 // spin on their processors; here they wait without.
 func (s *Segment) Write(rec Record, payload []byte) error {
-	f, err := s.open()
+	f, err := s.change()
 	if err != nil {
 		return err
 	}
+	defer s.changed()
 	if rec.Segment != s.hdr.ID || int64(rec.Length) != int64(len(payload)) || rec.Kind > blob.KindSD || !rec.Fits(s.hdr) {
 		return fmt.Errorf("segments: write %d:%d: %d bytes at %d+%d are no record of segment %d",
 			rec.Segment, rec.Slot, len(payload), rec.Offset, rec.Length, s.hdr.ID)
@@ -93,10 +94,11 @@ func (s *Segment) Seal() {
 
 // GiveBack cuts the preallocated tail of a sealed segment after end, the offset that follows its last payload.
 func (s *Segment) GiveBack(end int64) error {
-	f, err := s.open()
+	f, err := s.change()
 	if err != nil {
 		return err
 	}
+	defer s.changed()
 	if err := f.Truncate(max(end, s.hdr.PayloadAt())); err != nil {
 		return fmt.Errorf("segments: give back the tail of %d: %w", s.hdr.ID, err)
 	}
@@ -116,10 +118,11 @@ func (s *Segment) MarkDead(slot uint32) error {
 	if err != nil || rec.Dead {
 		return err
 	}
-	f, err := s.open()
+	f, err := s.change()
 	if err != nil {
 		return err
 	}
+	defer s.changed()
 	rec.Dead = true
 	var b [SlotSize]byte
 	encodeSlot(b[:], s.hdr, rec)
@@ -131,10 +134,11 @@ func (s *Segment) MarkDead(slot uint32) error {
 
 // Punch gives the blocks of [off, off+n) back. Nothing in the range may be live or pinned.
 func (s *Segment) Punch(off, n int64) error {
-	f, err := s.open()
+	f, err := s.change()
 	if err != nil {
 		return err
 	}
+	defer s.changed()
 	if off < s.hdr.PayloadAt() || off+n > s.hdr.End() {
 		return fmt.Errorf("segments: punch %d: %d+%d is outside of the payloads", s.hdr.ID, off, n)
 	}

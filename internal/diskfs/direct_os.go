@@ -60,6 +60,9 @@ func (d *direct) close() error {
 
 // ReadDirect needs /proc. EINVAL is what file systems say that have no direct reads, or that ask for another alignment.
 func (f *osFile) ReadDirect(p []byte, off int64) (int, error) {
+	if len(p) == 0 || len(p)%DirectAlign != 0 || off < 0 || off%DirectAlign != 0 || address(p)%DirectAlign != 0 {
+		return 0, fmt.Errorf("diskfs: read %d bytes at %d around the page cache: not aligned: %w", len(p), off, errors.ErrUnsupported)
+	}
 	d, err := f.direct.open(f)
 	if err != nil {
 		return 0, err

@@ -10,17 +10,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 )
-
-// aligned is n bytes at an address that a direct read takes.
-func aligned(n int) []byte {
-	p := make([]byte, n+diskfs.DirectAlign)
-	skip := -int(uintptr(unsafe.Pointer(&p[0]))) & (diskfs.DirectAlign - 1)
-	return p[skip : skip+n]
-}
 
 // TestReadDirect reads what was just written and is not synced, leaves the page cache as it was, and goes on when the
 // name of the file is gone.
@@ -30,8 +22,8 @@ func TestReadDirect(t *testing.T) {
 	if _, err := f.WriteAt(data, 0); err != nil {
 		t.Fatal(err)
 	}
-	p := aligned(2 * block)
-	n, err := diskfs.ReadDirect(f, p, block)
+	p := diskfs.Aligned(2 * block)
+	n, err := f.ReadDirect(p, block)
 	if errors.Is(err, errors.ErrUnsupported) {
 		t.Skip("the file system has no direct reads:", err)
 	}
@@ -42,46 +34,43 @@ func TestReadDirect(t *testing.T) {
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	n, err = diskfs.ReadDirect(f, p, 0)
+	n, err = f.ReadDirect(p, 0)
 	want(t, "the number of bytes without a name", n, err, len(p))
-	if n, err := diskfs.ReadDirect(f, p, 3*block); n != block || err == nil {
+	if n, err := f.ReadDirect(p, 3*block); n != block || err == nil {
 		t.Errorf("beyond the end: %d bytes, %v", n, err)
 	}
-	if n, err := diskfs.ReadDirect(f, p, 8*block); n != 0 || err != io.EOF {
+	if n, err := f.ReadDirect(p, 8*block); n != 0 || err != io.EOF {
 		t.Errorf("far beyond the end: %d bytes, %v", n, err)
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := diskfs.ReadDirect(f, p, 0); err == nil {
+	if _, err := f.ReadDirect(p, 0); err == nil {
 		t.Error("a closed file is read")
 	}
 }
 
-// TestReadDirectRefuses what is not aligned, and files that are none of the machine's.
+// TestReadDirectRefuses what is not aligned.
 func TestReadDirectRefuses(t *testing.T) {
 	f, _ := newFile(t)
-	p := aligned(2 * block)
+	p := diskfs.Aligned(2 * block)
 	for _, c := range []struct {
 		what string
 		p    []byte
 		off  int64
 	}{
-		{"offset", p, 512}, {"length", p[:block+1], 0}, {"address", p[1 : block+1], 0}, {"nothing", nil, 0},
+		{"offset", p, 512}, {"length", p[:block+1], 0}, {"address", p[1 : block+1], 0}, {"nothing", nil, 0}, {"before the file", p, -block},
 	} {
-		if _, err := diskfs.ReadDirect(f, c.p, c.off); !errors.Is(err, errors.ErrUnsupported) {
+		if _, err := f.ReadDirect(c.p, c.off); !errors.Is(err, errors.ErrUnsupported) {
 			t.Errorf("%s: %v", c.what, err)
 		}
-	}
-	if _, err := diskfs.ReadDirect(struct{ diskfs.File }{f}, p, 0); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("a file without direct reads: %v", err)
 	}
 }
 
 // TestReadsWriteNothing: the kernel notes no time of access of a file that is open for writing.
 func TestReadsWriteNothing(t *testing.T) {
 	f, name := newFile(t)
-	if _, err := f.WriteAt(aligned(2*block), 0); err != nil {
+	if _, err := f.WriteAt(diskfs.Aligned(2*block), 0); err != nil {
 		t.Fatal(err)
 	}
 	past := time.Now().Add(-time.Hour).Truncate(time.Second)
@@ -91,7 +80,7 @@ func TestReadsWriteNothing(t *testing.T) {
 	if _, err := f.ReadAt(make([]byte, block), 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := diskfs.ReadDirect(f, aligned(block), block); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if _, err := f.ReadDirect(diskfs.Aligned(block), block); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(name)

@@ -38,6 +38,11 @@ type File interface {
 	io.WriterAt
 	io.Closer
 
+	// ReadDirect is ReadAt past the page cache (O_DIRECT): it gives what the device holds. off and the length of p are
+	// multiples of DirectAlign, and p comes from Aligned. At the end of the file it gives fewer bytes and io.EOF.
+	// errors.ErrUnsupported where the file system cannot.
+	ReadDirect(p []byte, off int64) (int, error)
+
 	// Sync makes the file's bytes durable and whatever is needed to read them back (fdatasync). After a failed Sync
 	// nothing that was written since the last good one may be trusted, and Sync must not be tried again.
 	Sync() error

@@ -5,6 +5,7 @@
 //	<dir>/lock                     locked (flock) while a process owns the mount; holds "pid N"
 //	<dir>/segments/%016x.seg       the segments, by id in hex
 //	<dir>/index/                   the index, which can be deleted and rebuilt from the segments
+//	<dir>/rebuild-index            there when the index is known to be damaged: the next open makes it anew; says why
 //	<dir>/quarantine/              what was put aside instead of being deleted, and LOG, one line each
 //
 // A mount has one owner: Open takes the lock before it reads the superblock and Close gives it back. A fresh mount gets

@@ -18,6 +18,7 @@ const (
 	indexName      = "index"
 	quarantineName = "quarantine"
 	quarantineLog  = "LOG"
+	rebuildName    = "rebuild-index"
 
 	segmentSuffix = ".seg"
 	segmentDigits = 16

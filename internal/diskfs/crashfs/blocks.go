@@ -135,6 +135,30 @@ func (c *content) readAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// readDurable is readAt of what a power cut is sure to leave; off is at a block.
+func (c *content) readDurable(p []byte, off int64) (int, error) {
+	if off >= c.diskSize {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), c.diskSize-off))
+	for done := 0; done < n; done += BlockSize {
+		i := (off + int64(done)) / BlockSize
+		b := c.block(i)
+		if h := c.dirty[i]; h != nil {
+			b = h.base
+		}
+		part := p[done:min(n, done+BlockSize)]
+		clear(part)
+		if b != nil {
+			copy(part, b[:])
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
 // writeAt writes while room lasts, counted in blocks, and returns how many bytes it wrote.
 func (c *content) writeAt(p []byte, off, room int64) (int, error) {
 	if len(p) == 0 {

@@ -94,6 +94,23 @@ func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, h.named("read", err)
 }
 
+// ReadDirect gives what is durable, and zeros for what is not: the harshest that a device may show.
+func (h *handle) ReadDirect(p []byte, off int64) (n int, err error) {
+	err = h.view("read direct", func(c *content) error {
+		if off < 0 || off%diskfs.DirectAlign != 0 || len(p)%diskfs.DirectAlign != 0 {
+			return syscall.EINVAL
+		}
+		for _, s := range h.node.bad {
+			if s.off < off+int64(len(p)) && s.end > off {
+				return syscall.EIO
+			}
+		}
+		n, err = c.readDurable(p, off)
+		return err
+	})
+	return n, h.named("read direct", err)
+}
+
 // named adds the name to errors other than io.EOF, which callers compare.
 func (h *handle) named(op string, err error) error {
 	var errno syscall.Errno

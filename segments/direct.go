@@ -1,0 +1,63 @@
+package segments
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/diskfs"
+)
+
+// directPiece is how much one read past the page cache takes, in bytes: a whole number of blocks.
+const directPiece = 256 << 10
+
+// ProveOnDevice compares the slot and the payload of a record with what the device holds, past the page cache, which
+// after a failed sync shows bytes that never arrived. Errors: blob.ErrCorrupt when they do not agree, ErrBadSlot,
+// errors.ErrUnsupported where the file system cannot read so, or the file system's.
+func (s *Segment) ProveOnDevice(h blob.Hash, l Location) error {
+	f, err := s.acquire()
+	if err != nil {
+		return err
+	}
+	defer s.letGo()
+	if !l.Fits(s.hdr) {
+		return corrupt(l)
+	}
+	buf := diskfs.Aligned(directPiece)
+	at := slotAt(l.Slot) &^ (BlockSize - 1)
+	got, err := readBlocks(f, buf, at, slotAt(l.Slot)+SlotSize)
+	if err != nil {
+		return fmt.Errorf("segments: read slot %d:%d from the device: %w", l.Segment, l.Slot, err)
+	}
+	rec, err := parseSlot(got[slotAt(l.Slot)-at:], s.hdr, l.Slot)
+	if err != nil {
+		return err
+	}
+	if rec.Hash != h || rec.Location != l || rec.Dead {
+		return fmt.Errorf("segments: %d:%d: %w: the device holds another record", l.Segment, l.Slot, blob.ErrCorrupt)
+	}
+	var crc uint32
+	for off, end := l.Offset, l.Offset+int64(l.Length); off < end; off += directPiece {
+		got, err := readBlocks(f, buf, off, min(off+directPiece, end))
+		if err != nil {
+			return fmt.Errorf("segments: read %d:%d from the device: %w", l.Segment, l.Slot, err)
+		}
+		crc = updateCRC(crc, got)
+	}
+	if crc != l.CRC {
+		return corrupt(l)
+	}
+	return nil
+}
+
+// readBlocks reads [from, to) into buf, in whole blocks from `from`, a block's beginning, on. What lies beyond the end of
+// the file is zeros.
+func readBlocks(f diskfs.File, buf []byte, from, to int64) ([]byte, error) {
+	whole := buf[:Blocks(uint32(to-from))]
+	n, err := f.ReadDirect(whole, from)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	clear(whole[n:])
+	return whole[:to-from], nil
+}
