@@ -39,9 +39,12 @@ type Engine struct {
 
 	// Space, in bytes; see space.go.
 	charged, indexBytes, limit, fsFree, pending atomic.Int64
+	measured                                    atomic.Bool // limit is known
 	// What the rows of all segments add up to.
 	blobs, liveBytes, sdBytes atomic.Int64
 
+	lossMu    sync.Mutex
+	loss      error        // see takeLoss
 	flushing  sync.Mutex   // held during a flush
 	marked    uint64       // of the committer alone: Meta.NextSeq, as the last flush set it
 	writers   sync.RWMutex // read-held by puts and deletes; Close waits for them with it
@@ -137,9 +140,18 @@ func (e *Engine) openIndex() (*index.Index, error) {
 		},
 	}
 	x, err := index.Open(o)
-	if err == nil || !errors.Is(err, index.ErrCorrupt) {
-		return x, err
+	if err == nil {
+		if _, err = x.Segments(); err != nil { // a damaged table shows when it is read
+			err = errors.Join(err, x.Close())
+		}
 	}
+	switch {
+	case err == nil:
+		return x, nil
+	case !errors.Is(err, index.ErrCorrupt):
+		return nil, err
+	}
+	e.ioError("corrupt", err)
 	e.log.Error("the index is damaged; it is moved to quarantine and rebuilt from the segments", "dir", e.o.Dir, "err", err)
 	if err := e.mnt.Quarantine(e.mnt.IndexDir(), err.Error()); err != nil {
 		return nil, err
