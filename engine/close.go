@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/OdyseeTeam/prism/index"
@@ -73,6 +74,9 @@ func (e *Engine) finish() error {
 	if err := e.flush(); err != nil {
 		return err
 	}
+	if err := e.takeLoss(); err != nil {
+		return fmt.Errorf("engine: what could not be made durable is dropped: %w", err)
+	}
 	e.reclaim()
 	clean := e.settled() && e.tighten()
 	return e.commit(&change{sync: true, apply: func(g *group) {
@@ -99,8 +103,8 @@ func (e *Engine) tighten() bool {
 	return true
 }
 
-// settled says whether nothing is left for the next open: every segment sealed and durable, and no dead extent still
-// held by a reader.
+// settled says whether nothing is left for the next open: every segment sealed and durable, and no dead extent held by
+// a reader, or kept for another reason.
 func (e *Engine) settled() bool {
 	if e.recovering() || e.unfinished() {
 		return false
@@ -110,7 +114,7 @@ func (e *Engine) settled() bool {
 		stray := s.stray > 0 || s.sealing
 		s.mu.Unlock()
 		row := e.rowOf(s)
-		if stray || s.Pins() > 0 || row.State == index.StateActive || row.Watermark < row.Slots {
+		if stray || s.owes.Load() || s.Pins() > 0 || row.State == index.StateActive || row.Watermark < row.Slots {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -237,12 +238,26 @@ func (e *Engine) rowOf(s *seg) index.SegmentRow {
 // bury is what follows the commit of a removal: the slot is marked dead on disk, and once its readers are gone its
 // space goes to the reclaimer. An I/O error here loses nothing: the index no longer points at the record.
 func (e *Engine) bury(r removed) {
-	if r.seg == nil {
-		return
+	if r.seg != nil {
+		e.buryThen(r, func() { e.discard(r.seg, r.entry.Location) })
 	}
-	r.seg.Kill(r.entry.Slot, func() { e.discard(r.seg, r.entry.Location) })
+}
+
+// buryThen is bury, with another use for the space.
+func (e *Engine) buryThen(r removed, then func()) {
+	r.seg.Kill(r.entry.Slot, then)
 	r.seg.loose.Store(true)
-	if err := r.seg.MarkDead(r.entry.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) && !r.seg.isGone() {
+	e.markDead(r.seg, r.entry.Slot)
+}
+
+// markDead marks a slot dead on disk. Where that fails, the next start finds the slot and does it.
+func (e *Engine) markDead(s *seg, slot uint32) {
+	err := s.MarkDead(slot)
+	switch {
+	case err == nil, errors.Is(err, segments.ErrBadSlot): // it was never written
+	case s.isGone() && (errors.Is(err, fs.ErrClosed) || errors.Is(err, fs.ErrNotExist)):
+	default:
+		s.owes.Store(true)
 		e.ioError("write", err)
 	}
 }

@@ -40,9 +40,12 @@ type Engine struct {
 
 	// Space, in bytes; see space.go.
 	charged, indexBytes, aside, limit, fsFree, pending atomic.Int64
+	measured                                           atomic.Bool // limit is known
 	// What the rows of all segments add up to.
 	blobs, liveBytes, sdBytes atomic.Int64
 
+	lossMu    sync.Mutex
+	loss      error        // see takeLoss
 	flushing  sync.Mutex   // held during a flush
 	marked    uint64       // of the committer alone: Meta.NextSeq, as the last flush set it
 	writers   sync.RWMutex // read-held by puts and deletes; Close waits for them with it

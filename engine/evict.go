@@ -173,18 +173,26 @@ func (e *Engine) evictBatch(b batch) (int, error) {
 			g.restamp(v.hash, v.row.Seq)
 		}
 	}})
-	if err != nil {
+	if errors.Is(err, errIndexFailed) || errors.Is(err, errClosed) {
 		return 0, err
 	}
-	if len(b.dangling) > 0 {
-		e.dropRows(b.dangling)
-	}
-	e.evictFrom = b.next
-	for _, r := range gone {
+	for _, r := range gone { // whatever a look-up of another one came to
 		e.bury(r)
 		e.stats.evicted.Add(1)
 		e.stats.evictedBytes.Add(int64(r.entry.Length))
 	}
+	if err != nil {
+		return len(gone), err
+	}
+	if len(b.dangling) > 0 {
+		e.dropRows(b.dangling)
+	}
+	for _, row := range b.dangling { // what lies there could not be marked dead
+		if s := e.segs.get(row.Segment); s != nil {
+			s.owes.Store(true)
+		}
+	}
+	e.evictFrom = b.next
 	e.stats.kept.Add(int64(len(b.keep)))
 	if n := len(b.evict); n > 0 {
 		e.stats.lastEvictedAge.Store(int64(max(0, time.Since(time.Unix(int64(b.evict[n-1].time), 0)))))

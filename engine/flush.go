@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -45,12 +46,21 @@ func (e *Engine) settleOpen() {
 }
 
 // Flush makes every Put that was acknowledged before the call durable, whatever the policy. It does not wait for the
-// seals that are under way.
+// seals that are under way. When ctx ends first, the flush goes on behind. An error says that some of it was lost, now or
+// since the last Flush.
 func (e *Engine) Flush(ctx context.Context) error {
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
-	return e.flush()
+	return e.within(ctx, func() error {
+		e.writers.RLock()
+		defer e.writers.RUnlock()
+		if e.closed.Load() {
+			return errClosed
+		}
+		err := e.flush()
+		return cmp.Or(e.takeLoss(), err)
+	})
 }
 
 // mark is a watermark that may be set once its segment is synced.
@@ -162,6 +172,7 @@ func (e *Engine) seal(s *seg) {
 		err = s.GiveBack(tail)
 	}
 	if err != nil {
+		s.owes.Store(true)
 		e.ioError("truncate", err) // it stays charged whole
 	}
 	gaveBack := err == nil

@@ -82,10 +82,14 @@ func (e *Engine) getHot(h blob.Hash) (blob.Handle, bool) {
 		return nil, false
 	}
 	if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) && s.Pin(ent.Slot) {
-		if hd, err := e.openRecord(s, h, ent); err == nil {
+		hd, err := e.openRecord(s, h, ent)
+		if err == nil {
 			return e.hit(hd), true
 		}
 		s.Unpin(ent.Slot)
+		if !e.closed.Load() {
+			e.ioError("read", err) // what follows from it is for the second try to say
+		}
 	}
 	e.hot.drop(h)
 	return nil, false
@@ -202,8 +206,9 @@ func (e *Engine) purge(c condemnation) {
 		return
 	}
 	if errors.Is(c.why, syscall.EIO) {
-		// The device may hand a bad block out again: it stays charged, and away from use, until the segment goes.
-		r.seg.Kill(r.entry.Slot, func() {})
+		// The device may hand a bad block out again: it stays charged, and away from use, until the next start.
+		r.seg.owes.Store(true)
+		e.buryThen(r, func() {})
 		return
 	}
 	e.bury(r)

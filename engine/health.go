@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -49,12 +50,24 @@ func (e *Engine) writeFailed(s *seg, kind string, err error) {
 	if s.trust.Swap(mark) == mark {
 		return
 	}
+	e.lossMu.Lock()
+	e.loss = cmp.Or(e.loss, err)
+	e.lossMu.Unlock()
 	e.log.Error("a segment could not be synced; what was not durable before is served only where the device turns out to hold it", "path", s.Path(), "err", err)
 	_ = e.commit(&change{apply: func(g *group) {
 		if !s.isGone() {
 			g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateFailed })
 		}
 	}})
+}
+
+// takeLoss gives the first failed sync that Flush and Close have not told of: what it should have made durable is gone.
+func (e *Engine) takeLoss() error {
+	e.lossMu.Lock()
+	defer e.lossMu.Unlock()
+	err := e.loss
+	e.loss = nil
+	return err
 }
 
 // ioError counts a fault by its kind.

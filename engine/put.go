@@ -14,43 +14,72 @@ import (
 
 // Put stores a blob. It returns once the bytes are where the sync policy promises and the index points at them. A blob
 // that is there already is touched. Errors: blob.ErrFull when nothing can be evicted for it, blob.ErrUnavailable when
-// the disk fails; in both cases the mount is as before.
+// the disk fails; in both cases the mount is as before. When ctx ends while the disk keeps others waiting, so does Put,
+// and the blob may be stored all the same; only the writing of its own bytes is waited for in any case.
 func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error {
-	e.writers.RLock()
-	defer e.writers.RUnlock()
-	if err := e.usable(ctx); err != nil {
-		return err
-	}
-	if e.ix.Err() != nil {
-		return errIndexFailed
-	}
 	if v.Size() == 0 {
 		return fmt.Errorf("engine: put: %w", blob.ErrEmpty)
+	}
+	e.stats.putting.Add(1)
+	defer e.stats.putting.Add(-1)
+	e.writers.RLock()
+	s, rec, err := e.write(ctx, v, kind)
+	if s == nil {
+		e.writers.RUnlock()
+		return err
+	}
+	return e.within(ctx, func() error {
+		defer e.writers.RUnlock()
+		return e.store(s, rec, err)
+	})
+}
+
+// within waits for f or for ctx, whichever ends first: f waits for the disk, and a disk may take its time.
+func (e *Engine) within(ctx context.Context, f func() error) error {
+	if ctx.Done() == nil {
+		return f()
+	}
+	done := make(chan error, 1)
+	go func() { done <- f() }() // Close waits for it: it holds writers
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("engine: the disk does not answer: %w: %w", blob.ErrUnavailable, context.Cause(ctx))
+	}
+}
+
+// write reserves a record and writes it, for which it needs the caller's bytes. With no segment there is nothing to be
+// stored; else store needs the error.
+func (e *Engine) write(ctx context.Context, v blob.Verified, kind blob.Kind) (*seg, segments.Record, error) {
+	if err := e.usable(ctx); err != nil {
+		return nil, segments.Record{}, err
+	}
+	if e.ix.Err() != nil {
+		return nil, segments.Record{}, errIndexFailed
 	}
 	if ent, err := e.ix.Get(v.Hash()); err == nil {
 		if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) {
 			s.Touch(ent.Slot)
-			return nil
+			return nil, segments.Record{}, nil
 		}
 	}
-	e.stats.putting.Add(1)
-	defer e.stats.putting.Add(-1)
 	s, loc, err := e.reserve(ctx, uint32(v.Size()))
 	if err != nil {
-		return err
+		return nil, segments.Record{}, err
 	}
 	rec := segments.Record{
 		Hash: v.Hash(), Location: loc, Seq: e.seq.Add(1), Time: uint32(time.Now().Unix()), Kind: kind,
 	}
 	rec.CRC = v.CRC32C()
-	return e.store(s, rec, v.Bytes())
+	err = s.Write(rec, v.Bytes())
+	s.writers.Add(-1)
+	return s, rec, err
 }
 
-// store writes a reserved record, syncs it where the policy says so, and commits it. Whatever happens, the slot ends up
-// completed.
-func (e *Engine) store(s *seg, rec segments.Record, payload []byte) error {
-	err := s.Write(rec, payload)
-	s.writers.Add(-1)
+// store syncs a record that was written where the policy says so, and commits it. err is that of the write. Whatever
+// happens, the slot ends up completed.
+func (e *Engine) store(s *seg, rec segments.Record, err error) error {
 	if err != nil {
 		e.writeFailed(s, "write", err)
 	} else if e.o.Sync == SyncAlways {
@@ -132,23 +161,30 @@ func (e *Engine) complete(s *seg, slot uint32) {
 func (e *Engine) abandon(s *seg, loc segments.Location) {
 	s.Kill(loc.Slot, func() { e.discard(s, loc) })
 	s.loose.Store(true)
-	if err := s.MarkDead(loc.Slot); err != nil && !errors.Is(err, segments.ErrBadSlot) {
-		e.ioError("write", err)
-	}
+	e.markDead(s, loc.Slot)
 	e.complete(s, loc.Slot)
 }
 
 // Delete removes a blob. It is gone, durably, when Delete returns; handles that are out stay good. A missing blob is no
-// error.
+// error. When ctx ends first, the blob may be gone or not.
 func (e *Engine) Delete(ctx context.Context, h blob.Hash) error {
-	e.writers.RLock()
-	defer e.writers.RUnlock()
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
 	if err := e.WaitRecovered(ctx); err != nil { // what recovery has yet to find could otherwise come back
 		return err
 	}
+	return e.within(ctx, func() error {
+		e.writers.RLock()
+		defer e.writers.RUnlock()
+		if e.closed.Load() {
+			return errClosed
+		}
+		return e.remove(h)
+	})
+}
+
+func (e *Engine) remove(h blob.Hash) error {
 	var r removed
 	var ok bool
 	err := e.commit(&change{sync: true, apply: func(g *group) { r, ok = g.remove(h, nil) }})

@@ -21,6 +21,7 @@ func (e *Engine) openIndex() (*index.Index, error) {
 		if err == nil || !errors.Is(err, index.ErrCorrupt) {
 			return x, err
 		}
+		e.ioError("corrupt", err)
 		why = err.Error()
 	}
 	e.log.Error("the index is damaged; it is moved to quarantine and rebuilt from the segments", "dir", e.o.Dir, "err", why)

@@ -78,6 +78,7 @@ func (e *Engine) punchDead(s *seg) {
 	s.loose.Store(true)
 	for _, x := range join(dead) {
 		if err := s.Punch(x.from, x.to-x.from); err != nil {
+			s.owes.Store(true)
 			e.ioError("punch", err) // it stays charged until the segment goes
 			continue
 		}

@@ -183,7 +183,12 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 		if !known || row.Slot < l.from {
 			continue
 		}
-		if rec, err := l.seg.ReadSlot(row.Slot); err == nil && !rec.Dead && e.stands(l.seg, rec) {
+		rec, err := l.seg.ReadSlot(row.Slot)
+		switch {
+		case err == nil && !rec.Dead && e.stands(l.seg, rec):
+			continue
+		case err != nil && !errors.Is(err, segments.ErrBadSlot):
+			e.ioError("read", err) // whoever reads the record will find out
 			continue
 		}
 		doubtful = append(doubtful, row)
@@ -207,22 +212,23 @@ func (e *Engine) stands(s *seg, rec segments.Record) bool {
 }
 
 // whole says whether a record's payload is what its slot says. In a rebuild from segments alone that is left to the
-// first read of each record: a rebuild reads tables, not payloads.
+// first read of each record: a rebuild reads tables, not payloads. So is a payload that cannot be read now.
 func (e *Engine) whole(s *seg, rec segments.Record) bool {
 	ok, err := s.HasData(rec.Location)
-	if err != nil || !ok || e.rebuilding {
-		return ok && err == nil
+	if err == nil && (!ok || e.rebuilding) {
+		return ok
 	}
-	if e.proof == nil {
-		e.proof = make([]byte, 256<<10)
-	}
-	if err := s.Verify(rec.Location, e.proof); err != nil {
-		if !errors.Is(err, blob.ErrCorrupt) {
-			e.ioError("read", err)
+	if err == nil {
+		if e.proof == nil {
+			e.proof = make([]byte, 256<<10)
 		}
-		return false
+		err = s.Verify(rec.Location, e.proof)
 	}
-	return true
+	if err != nil && !errors.Is(err, blob.ErrCorrupt) {
+		e.ioError("read", err)
+		return true
+	}
+	return err == nil
 }
 
 // dropRows removes the blobs that order rows belong to whose slots cannot be read.
@@ -279,8 +285,10 @@ func (e *Engine) recoverSegment(l leftover) error {
 		return err
 	}
 	if err := s.syncs.run(s.Sync); err != nil {
-		e.writeFailed(s, "sync", err)
-		return nil
+		// Nothing here was acknowledged by this run, and what was by the last one may well be there: the next start looks.
+		e.ioError("sync", err)
+		s.trust.Store(row.Watermark)
+		return err
 	}
 	err = e.commit(&change{sync: true, apply: func(g *group) {
 		g.setRow(s, func(r *index.SegmentRow) {
@@ -342,19 +350,28 @@ func (e *Engine) addFound(s *seg, found []segments.Record) error {
 		return nil
 	}
 	var lost []segments.Record // to a record of the same blob
+	var replaced []removed
 	err := e.commit(&change{apply: func(g *group) {
 		for _, rec := range found {
-			switch ent, ok := g.get(rec.Hash); {
-			case !ok:
-				g.put(s, rec)
+			ent, ok := g.get(rec.Hash)
+			if ok && ent.Location != rec.Location {
+				if !e.outranks(rec, ent) {
+					lost = append(lost, rec)
+					continue
+				}
+				r, _ := g.remove(rec.Hash, nil)
+				replaced, ok = append(replaced, r), false
+			}
+			if !ok && g.put(s, rec) {
 				e.stats.recoveredBlobs.Add(1)
-			case ent.Location != rec.Location:
-				lost = append(lost, rec)
 			}
 		}
 	}})
 	if err != nil {
 		return err
+	}
+	for _, r := range replaced {
+		e.bury(r)
 	}
 	for _, rec := range lost {
 		if err := s.MarkDead(rec.Slot); err != nil {
@@ -362,6 +379,21 @@ func (e *Engine) addFound(s *seg, found []segments.Record) error {
 		}
 	}
 	return nil
+}
+
+// outranks says whether a record that was found takes the place of the one that the index has of the same blob: of two
+// the higher sequence wins, and one that is not there any more has none. That the index has another is rare: it was
+// rebuilt, or is an older copy.
+func (e *Engine) outranks(rec segments.Record, ent index.Entry) bool {
+	s := e.segs.get(ent.Segment)
+	if s == nil || s.Dead(ent.Slot) {
+		return true
+	}
+	old, err := s.ReadSlot(ent.Slot)
+	if err != nil && !errors.Is(err, segments.ErrBadSlot) {
+		return false // nothing is known of it: let the first read find out
+	}
+	return err != nil || old.Dead || old.Hash != rec.Hash || old.Seq < rec.Seq
 }
 
 // sweep gives back every block of a sealed segment that no indexed record covers: what a crash left between the commit

@@ -23,6 +23,7 @@ type seg struct {
 	row index.SegmentRow
 
 	loose   atomic.Bool // marked, punched or cut in this process: Close syncs it before it calls the mount clean
+	owes    atomic.Bool // blocks or marks that this run could not give back or set, or must not: the next start does
 	written bool        // created by this process: its writer's state is known
 
 	mu      sync.Mutex

@@ -97,6 +97,7 @@ func (e *Engine) measure() {
 		limit = min(limit, e.o.MaxSize)
 	}
 	e.limit.Store(limit)
+	e.measured.Store(true)
 }
 
 // headroom is what eviction keeps free, so that segments can be created without waiting for it.
@@ -106,6 +107,9 @@ func (e *Engine) headroom() int64 {
 
 // excess is how many bytes eviction still has to find. What is on its way to be given back counts as found.
 func (e *Engine) excess() int64 {
+	if !e.measured.Load() {
+		return 0 // the file system has yet to say how much room there is: nothing is evicted for that
+	}
 	missing := int64(max(0, e.o.ActiveSegments-e.act.count()))
 	want := e.headroom() * max(1, missing)
 	return e.used() - e.pending.Load() + want - e.limit.Load()

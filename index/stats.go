@@ -8,6 +8,7 @@ type Stats struct {
 	LogBytes   int64 // of it, logs
 	TableBytes int64 // of it, tables
 
+	IOErrors    int64 // calls of the file system that failed, harmless ones included: a file that cannot be removed, …
 	SlowWrites  int64 // writes, syncs and renames that took longer than 5 s
 	WriteStalls int64 // times that commits had to wait for flushes or compactions
 	Flushes     int64 // memtables that were made tables
@@ -33,6 +34,7 @@ func (x *Index) Stats() Stats {
 		DiskBytes:   u.Total,
 		LogBytes:    u.Log,
 		TableBytes:  u.Tables,
+		IOErrors:    x.guard.Faults(),
 		SlowWrites:  x.events.slowWrites.Load(),
 		WriteStalls: x.events.writeStalls.Load(),
 		Flushes:     x.events.flushes.Load(),

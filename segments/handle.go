@@ -71,8 +71,10 @@ func (s *Segment) OpenHandle(l Location, bufs *Buffers, prove bool) (*Handle, er
 	if err != nil {
 		return nil, err
 	}
-	hot, known := s.cached(l)
-	hot = hot && m != nil
+	var hot, known bool
+	if m != nil {
+		hot, known = s.cached(l)
+	}
 	if hot && !prove {
 		return h, nil
 	}

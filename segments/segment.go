@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"sync"
 
@@ -122,7 +123,7 @@ func (s *Segment) openLocked() (diskfs.File, error) {
 		return s.file, nil
 	}
 	if s.closed {
-		return nil, fmt.Errorf("segments: segment %d is closed", s.hdr.ID)
+		return nil, fmt.Errorf("segments: segment %d: %w", s.hdr.ID, fs.ErrClosed)
 	}
 	f, err := s.fs.Open(s.path, true)
 	if err != nil {

@@ -7,6 +7,8 @@
 //   - every other blob is there with its own bytes, or is not;
 //   - the checker finds nothing, and a second recovery changes nothing.
 //
+// It also makes the n-th call of the disk fail, or not return, in a number of scenarios (Trial), with the same model.
+//
 // A failed case saves the disk as it was after the cut, and prints the command that repeats the recovery. The package
 // is a kit: tests import it, programs do not.
 package enginetest

@@ -78,6 +78,15 @@ func (m *Model) pending() []int {
 	return out
 }
 
+// forget notes that nothing more is promised of blobs.
+func (m *Model) forget(blobs []int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range blobs {
+		delete(m.acked, i)
+	}
+}
+
 // flushed notes that a flush ended which had begun when `blobs` were pending.
 func (m *Model) flushed(blobs []int) {
 	m.mu.Lock()

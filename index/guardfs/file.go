@@ -38,6 +38,7 @@ func (f *file) Close() error {
 	}
 	err := f.inner.Close()
 	if err == nil || f.size == nil {
+		f.g.count(err)
 		return err
 	}
 	f.g.enter(writing)

@@ -1,7 +1,9 @@
 package guardfs
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -55,9 +57,10 @@ type FS struct {
 	mu       sync.Mutex // no call of inner is made under it
 	phase    phase
 	err      error
-	asleep   bool // parked is closed
-	inflight int  // calls that inner is at work on
-	released bool // severed, and nothing was in flight any more: files and locks were closed
+	asleep   bool  // parked is closed
+	inflight int   // calls that inner is at work on
+	faults   int64 // calls that failed
+	released bool  // severed, and nothing was in flight any more: files and locks were closed
 	files    map[*file]struct{}
 	locks    map[*lock]struct{}
 	sizes    map[string]*size
@@ -139,6 +142,7 @@ func (g *FS) barredLocked(c class) bool {
 func (g *FS) leave(c class, op, name string, err error) error {
 	g.mu.Lock()
 	g.inflight--
+	g.countLocked(err)
 	fault := err != nil && c == writing
 	if fault {
 		g.failLocked(&WriteError{Op: op, Name: g.inner.PathBase(name), Err: err})
@@ -148,6 +152,27 @@ func (g *FS) leave(c class, op, name string, err error) error {
 		g.park()
 	}
 	return err
+}
+
+// count counts a call that failed.
+func (g *FS) count(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.countLocked(err)
+}
+
+// countLocked is count under mu. That there is no file, or no more of it, is an answer.
+func (g *FS) countLocked(err error) {
+	if err != nil && err != io.EOF && !errors.Is(err, fs.ErrNotExist) {
+		g.faults++
+	}
+}
+
+// Faults is how many calls have failed so far, those included that Pebble can do without.
+func (g *FS) Faults() int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.faults
 }
 
 func (g *FS) failLocked(err error) {

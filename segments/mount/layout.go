@@ -78,8 +78,11 @@ func Detect(fsys diskfs.FS, dir string) (Layout, error) {
 	if !exists {
 		return Layout{Kind: LayoutMissing}, nil
 	}
-	if _, err := fsys.Stat(filepath.Join(dir, superblockName)); err == nil {
+	switch _, err := fsys.Stat(filepath.Join(dir, superblockName)); {
+	case err == nil:
 		return Layout{Kind: LayoutSegments}, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return Layout{}, fmt.Errorf("mount: look at %s: %w", dir, err)
 	}
 	var names []string
 	err = diskfs.EachName(fsys, dir, func(name string) error {

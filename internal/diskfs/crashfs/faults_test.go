@@ -1,6 +1,7 @@
 package crashfs_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -202,6 +203,116 @@ func TestFailReads(t *testing.T) {
 	must(t, f.FailReads("b", 0, 0))
 	if n, err := file.ReadAt(buf, 0); n != 8*block || err != nil {
 		t.Errorf("read of the healed file: %d, %v", n, err)
+	}
+}
+
+// everyLook makes one read-side call of each kind, and gives what the first that fails returns.
+func everyLook(f diskfs.FS) error {
+	file, err := f.Open("a", true)
+	if err != nil {
+		return err
+	}
+	unsupported := func(err error) error {
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
+		return err
+	}
+	for _, step := range []func() error{
+		func() error { _, err := file.ReadAt(make([]byte, block), 0); return err },
+		func() error { _, err := file.SeekData(0); return err },
+		func() error { _, err := file.SeekHole(0); return err },
+		func() error { _, err := file.Size(); return err },
+		func() error { _, err := file.Allocated(); return err },
+		func() error { _, err := f.Stat("a"); return err },
+		func() error { _, err := f.List("/"); return err },
+		func() error { _, err := f.Usage("/"); return err },
+		func() error { _, err := file.Map(block); return unsupported(err) },
+		func() error { _, err := file.Cached(0, block); return unsupported(err) },
+		file.Close,
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The hook of the other side sees each read-side call, refuses each, and sees nothing that writes.
+func TestReadHook(t *testing.T) {
+	f := crashfs.New()
+	writeAt(t, create(t, f, "a"), fill('a', block), 0)
+	writes := f.Ops()
+	seen := map[crashfs.Kind]int{}
+	calls := 0
+	f.SetReadHook(func(op crashfs.Op) error {
+		seen[op.Kind]++
+		if calls++; op.N != calls {
+			t.Errorf("call %d has number %d", calls, op.N)
+		}
+		return nil
+	})
+	must(t, everyLook(f))
+	for _, k := range crashfs.ReadKinds() {
+		if seen[k] == 0 {
+			t.Errorf("no %v was seen", k)
+		}
+	}
+	if f.Ops() != writes {
+		t.Error("looks count as write-side calls")
+	}
+	all := calls
+	for n := 1; n <= all; n++ {
+		left := n
+		f.SetReadHook(func(crashfs.Op) error {
+			if left--; left == 0 {
+				return errInjected
+			}
+			return nil
+		})
+		if err := everyLook(f); !errors.Is(err, errInjected) {
+			t.Errorf("call %d: %v, want the injected error", n, err)
+		}
+	}
+	f.SetReadHook(func(crashfs.Op) error { t.Error("a write is seen"); return nil })
+	must(t, f.Mkdir("d"))
+}
+
+// A call that is cut short does its first half.
+func TestShortCalls(t *testing.T) {
+	f := crashfs.New()
+	file := create(t, f, "a")
+	f.SetHook(func(op crashfs.Op) error { return crashfs.Short{Err: syscall.ENOSPC} })
+	if n, err := file.WriteAt(fill('a', 2*block), 0); n != block || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("short write: %d, %v", n, err)
+	}
+	if err := file.Truncate(0); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("truncate: %v", err)
+	}
+	f.SetHook(nil)
+	if got := content(t, f, "a"); !bytes.Equal(got, fill('a', block)) {
+		t.Errorf("the file holds %d bytes, want the first half", len(got))
+	}
+	for _, end := range []error{io.EOF, syscall.EIO} {
+		f.SetReadHook(func(crashfs.Op) error { return crashfs.Short{Err: end} })
+		buf := make([]byte, block)
+		n, err := file.ReadAt(buf, 0)
+		if n != block/2 || !errors.Is(err, end) || end == io.EOF && err != io.EOF || !bytes.Equal(buf[:n], fill('a', n)) {
+			t.Errorf("short read: %d, %v", n, err)
+		}
+	}
+}
+
+func TestDiscard(t *testing.T) {
+	f := crashfs.New()
+	file := create(t, f, "a")
+	writeAt(t, file, fill('a', block), 0)
+	f.Discard()
+	if _, err := file.ReadAt(make([]byte, 1), 0); !errors.Is(err, crashfs.ErrPowerOff) {
+		t.Error(err)
+	}
+	if err := file.Close(); !errors.Is(err, crashfs.ErrPowerOff) {
+		t.Error(err)
 	}
 }
 

@@ -29,6 +29,8 @@ type FS struct {
 	frozen   bool
 	hook     func(Op) error
 	ops      int
+	readHook func(Op) error
+	readOps  int
 	locks    map[*node]bool
 }
 
@@ -72,6 +74,23 @@ func (f *FS) Freeze() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.frozen = true
+}
+
+// Discard turns the power off for good and gives the memory of all files back: whoever still holds the file system, such
+// as a goroutine that sleeps in one of its calls, then holds next to nothing.
+func (f *FS) Discard() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.frozen = true
+	for _, n := range foldersUnder(f.root) {
+		for _, child := range n.folder.now {
+			if child.file != nil {
+				*child.file = content{}
+			}
+		}
+	}
+	f.root.folder = newFolder()
+	f.hook, f.readHook = nil, nil
 }
 
 // FailReads makes reads that touch [off, off+n) of a file fail with syscall.EIO from the first bad block on, whatever
@@ -188,6 +207,9 @@ func (f *FS) link(name string, dir bool) (*node, error) {
 
 // Open opens a file, as diskfs.FS says.
 func (f *FS) Open(name string, write bool) (diskfs.File, error) {
+	if err := f.beforeRead(Op{Kind: OpOpen, Path: name}); err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	nd, err := f.find(name)
@@ -296,6 +318,9 @@ func (f *FS) renameLocked(oldname, newname string) error {
 
 // List gives the names in a folder, as diskfs.FS says.
 func (f *FS) List(dir string) ([]string, error) {
+	if err := f.beforeRead(Op{Kind: OpList, Path: dir}); err != nil {
+		return nil, err
+	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	in, err := f.folder(dir)
@@ -318,6 +343,9 @@ func (f *FS) folder(name string) (*folder, error) {
 
 // Stat describes a file or folder, as diskfs.FS says. Its Sys is nil.
 func (f *FS) Stat(name string) (fs.FileInfo, error) {
+	if err := f.beforeRead(Op{Kind: OpStat, Path: name}); err != nil {
+		return nil, err
+	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	nd, err := f.find(name)
@@ -348,6 +376,9 @@ func (f *FS) SyncDir(dir string) error {
 
 // Usage is the space of the file system. It is the same everywhere.
 func (f *FS) Usage(name string) (diskfs.Usage, error) {
+	if err := f.beforeRead(Op{Kind: OpUsage, Path: name}); err != nil {
+		return diskfs.Usage{}, err
+	}
 	f.mu.RLock()
 	defer f.mu.RUnlock()
 	if _, err := f.find(name); err != nil {

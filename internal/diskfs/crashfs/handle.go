@@ -31,8 +31,16 @@ func (h *handle) check(write bool) error {
 	return nil
 }
 
-// view runs a look at the file.
-func (h *handle) view(op string, look func(c *content) error) error {
+// view runs a look at the file, after its hook.
+func (h *handle) view(op Op, look func(c *content) error) error {
+	op.Path = h.name
+	if err := h.fs.beforeRead(op); err != nil {
+		return err
+	}
+	return h.look(look)
+}
+
+func (h *handle) look(look func(c *content) error) error {
 	h.fs.mu.RLock()
 	defer h.fs.mu.RUnlock()
 	err := h.check(false)
@@ -48,6 +56,11 @@ func (h *handle) edit(op Op, change func(c *content) error) error {
 	if err := h.fs.before(op); err != nil {
 		return err
 	}
+	return h.change(op, change)
+}
+
+// change is edit without the hook.
+func (h *handle) change(op Op, change func(c *content) error) error {
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()
 	err := h.check(op.Kind != OpSync)
@@ -74,7 +87,16 @@ func (h *handle) room() int64 { return max(h.fs.capacity-h.fs.used, 0) }
 
 // ReadAt fails from the first bad block on.
 func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
-	err = h.view("read", func(c *content) error {
+	if err := h.fs.beforeRead(Op{Kind: OpRead, Path: h.name, Off: off, Len: int64(len(p))}); err != nil {
+		k, err := half(len(p), err)
+		n, _ = h.readAt(p[:k], off)
+		return n, err
+	}
+	return h.readAt(p, off)
+}
+
+func (h *handle) readAt(p []byte, off int64) (n int, err error) {
+	err = h.look(func(c *content) error {
 		if off < 0 {
 			return syscall.EINVAL
 		}
@@ -96,7 +118,16 @@ func (h *handle) ReadAt(p []byte, off int64) (n int, err error) {
 
 // ReadDirect gives what is durable, and zeros for what is not: the harshest that a device may show.
 func (h *handle) ReadDirect(p []byte, off int64) (n int, err error) {
-	err = h.view("read direct", func(c *content) error {
+	if err := h.fs.beforeRead(Op{Kind: OpRead, Path: h.name, Off: off, Len: int64(len(p))}); err != nil {
+		k, err := half(len(p), err)
+		n, _ = h.readDirect(p[:k&^(diskfs.DirectAlign-1)], off)
+		return n, err
+	}
+	return h.readDirect(p, off)
+}
+
+func (h *handle) readDirect(p []byte, off int64) (n int, err error) {
+	err = h.look(func(c *content) error {
 		if off < 0 || off%diskfs.DirectAlign != 0 || len(p)%diskfs.DirectAlign != 0 {
 			return syscall.EINVAL
 		}
@@ -122,10 +153,22 @@ func (h *handle) named(op string, err error) error {
 
 // WriteAt writes what there is room for.
 func (h *handle) WriteAt(p []byte, off int64) (n int, err error) {
-	err = h.edit(Op{Kind: OpWrite, Off: off, Len: int64(len(p))}, func(c *content) error {
+	op := Op{Kind: OpWrite, Path: h.name, Off: off, Len: int64(len(p))}
+	refused := h.fs.before(op)
+	if refused != nil {
+		var k int
+		if k, refused = half(len(p), refused); k == 0 {
+			return 0, refused
+		}
+		p, op.Len = p[:k], int64(k)
+	}
+	err = h.change(op, func(c *content) error {
 		n, err = c.writeAt(p, off, h.room())
 		return err
 	})
+	if refused != nil {
+		err = refused
+	}
 	return n, err
 }
 
@@ -178,40 +221,47 @@ func (h *handle) Punch(off, n int64) error {
 
 // Size is the length that callers see.
 func (h *handle) Size() (n int64, err error) {
-	err = h.view("size", func(c *content) error { n = c.size; return nil })
+	err = h.view(Op{Kind: OpStat}, func(c *content) error { n = c.size; return nil })
 	return n, h.named("size", err)
 }
 
 // Allocated counts reserved blocks, whether or not they hold anything.
 func (h *handle) Allocated() (n int64, err error) {
-	err = h.view("allocated", func(c *content) error { n = c.alloc * BlockSize; return nil })
+	err = h.view(Op{Kind: OpStat}, func(c *content) error { n = c.alloc * BlockSize; return nil })
 	return n, h.named("allocated", err)
 }
 
 // SeekData skips blocks that hold nothing.
 func (h *handle) SeekData(off int64) (at int64, err error) {
-	err = h.view("seek data", func(c *content) error { at, err = c.seekData(off); return err })
+	err = h.view(Op{Kind: OpSeek, Off: off}, func(c *content) error { at, err = c.seekData(off); return err })
 	return at, h.named("seek data", err)
 }
 
 // SeekHole finds a block that holds nothing, or the end.
 func (h *handle) SeekHole(off int64) (at int64, err error) {
-	err = h.view("seek hole", func(c *content) error { at, err = c.seekHole(off); return err })
+	err = h.view(Op{Kind: OpSeek, Off: off}, func(c *content) error { at, err = c.seekHole(off); return err })
 	return at, h.named("seek hole", err)
 }
 
 // Map is refused: the file is not the kernel's.
 func (h *handle) Map(int64) (diskfs.Mapping, error) {
+	if err := h.fs.beforeRead(Op{Kind: OpMap, Path: h.name}); err != nil {
+		return nil, err
+	}
 	return nil, pathError("map", h.name, errors.ErrUnsupported)
 }
 
 // Cached is refused: there is no page cache.
 func (h *handle) Cached(int64, int64) (bool, error) {
+	if err := h.fs.beforeRead(Op{Kind: OpCached, Path: h.name}); err != nil {
+		return false, err
+	}
 	return false, pathError("cached", h.name, errors.ErrUnsupported)
 }
 
 // Close frees the blocks of a file without a name.
 func (h *handle) Close() error {
+	refused := h.fs.beforeRead(Op{Kind: OpClose, Path: h.name})
 	h.fs.mu.Lock()
 	defer h.fs.mu.Unlock()
 	if err := h.check(false); err != nil {
@@ -220,5 +270,5 @@ func (h *handle) Close() error {
 	h.closed = true
 	h.node.opens--
 	h.fs.release(h.node)
-	return nil
+	return refused
 }
