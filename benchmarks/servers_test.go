@@ -32,6 +32,14 @@ type data struct {
 // bytes is the size of all blobs together.
 func (d *data) bytes() int64 { return int64(d.size) * int64(len(d.hashes)) }
 
+// cut takes the last n blobs out and returns their names. They stay in the folder.
+func (d *data) cut(n int) []string {
+	keep := len(d.hashes) - n
+	gone := d.hashes[keep:]
+	d.hashes = d.hashes[:keep]
+	return gone
+}
+
 // makeData makes n blobs of size bytes; the same ones each time.
 func makeData(tb testing.TB, n, size int) *data {
 	tb.Helper()
