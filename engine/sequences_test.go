@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	sequences   = flag.Int("sequences", 60, "how many sequences TestCrashSequences walks, chosen at random; 0 walks all of them")
+	sequences   = flag.Int("sequences", 40, "how many sequences TestCrashSequences walks, chosen at random; 0 walks all of them")
 	sequence    = flag.String("sequence", "", "walk only sequences that begin so: start/sync/operation/…")
 	cutsAMoment = flag.Int("cuts-a-moment", 3, "how many outcomes TestCrashSequences tries of each power cut")
 )

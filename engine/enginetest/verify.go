@@ -101,7 +101,7 @@ func within(a, b []int) bool {
 }
 
 // recoveryTime bounds what a recovery of these small disks may take.
-const recoveryTime = time.Minute
+const recoveryTime = 3 * time.Minute
 
 // compare looks at every blob. The error is that of the first one that is not as promised; all are counted.
 func (p Promise) compare(ctx context.Context, e *engine.Engine) (found []int, v Verdict, first error) {
