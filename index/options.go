@@ -15,7 +15,7 @@ const FormatVersion = uint64(pebble.FormatTableFormatV6)
 
 const (
 	defaultCacheBytes    = 64 << 20
-	defaultMemTableBytes = 4 << 20
+	defaultMemTableBytes = 2 << 20
 
 	maxOpenFiles = 256
 )
@@ -26,7 +26,7 @@ type Options struct {
 	Dir string // folder of the index; made when it is missing
 
 	CacheBytes    int64 // RAM for blocks of tables and for rows that are in no table yet; 0 is 64 MiB
-	MemTableBytes int64 // of that, for rows that are in no table yet, at most twice; 0 is 4 MiB
+	MemTableBytes int64 // of that, for rows that are in no table yet, at most twice; 0 is 2 MiB
 
 	Logger *slog.Logger // nil: nothing is logged
 
