@@ -70,8 +70,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "row written before the payload", file: "put.go",
-		old: "return s, rec, s.Write(rec, v.Bytes())",
-		new: "_ = e.commit(&change{apply: func(g *group) { g.put(s, rec) }})\n\treturn s, rec, s.Write(rec, v.Bytes())",
+		old: "err = s.Write(rec, v.Bytes())",
+		new: "_ = e.commit(&change{apply: func(g *group) { g.put(s, rec) }})\n\terr = s.Write(rec, v.Bytes())",
 	},
 	{
 		name: "a failed sync is tried again", file: "segtable.go", test: "TestFailedSyncAcknowledgesNobody",
@@ -79,7 +79,7 @@ var mutants = []mutant{
 		new: "g.failed = sync()",
 	},
 	{
-		name: "cap off by a segment", file: "roll.go", test: "TestCapHolds",
+		name: "cap off by a segment", file: "roll.go", test: "TestPinsHoldSpace",
 		old: "if e.used()+need > e.limit.Load() {",
 		new: "if e.used() > e.limit.Load() {",
 	},
@@ -95,8 +95,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "CRC not checked", file: "../segments/scan.go", test: "TestBadInput68FlippedBits",
-		old: "if Checksum(buf[:l.Length]) != l.CRC {",
-		new: "if false {",
+		old: "if n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif Checksum(buf[:l.Length]) != l.CRC {",
+		new: "if n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif false {",
 	},
 	{
 		name: "slot not compared with its row", file: "get.go", test: "TestBadInput68FlippedBits",

@@ -220,7 +220,6 @@ func (s *Store) run(ctx context.Context, f *fill) {
 		s.missing.add(f.hash, since) // before it lands, or the next Get would ask again
 	}
 	if err == nil {
-		b.size = v.Size()
 		b.prove()
 		s.show(f, b, tr.Hops())
 		err = s.admit(ctx, f, v, b)
@@ -287,7 +286,9 @@ func (s *Store) fetch(ctx context.Context, f *fill, b *body) (blob.Verified, err
 // would have to wait for anyway.
 func (s *Store) collect(ctx context.Context, f *fill, b *body) (blob.Verified, error) {
 	if s.opener == nil {
-		return s.collectHandle(ctx, f.hash, b.buf)
+		v, err := s.collectHandle(ctx, f.hash, b.buf)
+		b.size = v.Size()
+		return v, err
 	}
 	st, err := s.opener.Open(ctx, f.hash)
 	if err != nil {
