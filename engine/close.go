@@ -81,11 +81,22 @@ func (e *Engine) finish() error {
 	clean := e.settled() && e.tighten()
 	return e.commit(&change{sync: true, apply: func(g *group) {
 		next := g.first
-		if e.unfinished() {
+		if e.unfinished() || e.anyFailed() {
 			next = e.marked
 		}
 		g.batch.SetMeta(index.Meta{NextSeq: next, Clean: clean})
 	}})
+}
+
+// anyFailed says whether a sync of a segment that is still there has failed: the next open proves its rows. The committer
+// alone asks.
+func (e *Engine) anyFailed() bool {
+	for _, s := range e.segs.all() {
+		if s.row.State == index.StateFailed && !s.isGone() {
+			return true
+		}
+	}
+	return false
 }
 
 // tighten makes durable what was marked dead, punched and cut: the next open will not look for it. It says whether it

@@ -52,15 +52,18 @@ func (e *Engine) Flush(ctx context.Context) error {
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
-	return e.within(ctx, func() error {
+	err := e.within(ctx, func() error {
 		e.writers.RLock()
 		defer e.writers.RUnlock()
 		if e.closed.Load() {
 			return errClosed
 		}
-		err := e.flush()
-		return cmp.Or(e.takeLoss(), err)
+		return e.flush()
 	})
+	if ctx.Err() != nil {
+		return err // whoever waits for the next one is told of the loss
+	}
+	return cmp.Or(e.takeLoss(), err)
 }
 
 // mark is a watermark that may be set once its segment is synced.
@@ -101,7 +104,10 @@ func (e *Engine) flush() error {
 				g.batch.ClearTombstones(m.seg.ID(), m.upTo)
 			}
 		}
-		g.batch.SetMeta(index.Meta{NextSeq: since})
+		if failed == nil { // else rows above the old mark of that segment may still need their proof
+			e.marked = since
+		}
+		g.batch.SetMeta(index.Meta{NextSeq: e.marked})
 	}})
 	if err != nil {
 		return err
@@ -115,8 +121,10 @@ func (e *Engine) flush() error {
 // collectMarks runs on the committer, between groups, so that it sees no put half done: each completed slot is in the
 // index, and whatever is committed to a slot at or above a mark has a sequence above `since`. Recovery relies on both.
 // A slow put may leave completed slots above a mark, and a failed segment keeps its mark; then `since` stays where it was.
-func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
-	err = e.commit(&change{apply: func(g *group) {
+func (e *Engine) collectMarks() ([]mark, uint64, error) {
+	var marks []mark
+	var since uint64
+	err := e.commit(&change{apply: func(g *group) {
 		since = g.first
 		if e.unfinished() { // recovery still needs what it was
 			since = e.marked
@@ -129,7 +137,6 @@ func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 				marks = append(marks, mark{s, p})
 			}
 		}
-		e.marked = min(since, g.first)
 	}})
 	if err != nil {
 		return nil, 0, err // the committer may still be at it
@@ -137,14 +144,15 @@ func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 	return marks, since, nil
 }
 
-// writable is the segments whose slots may still change: active, or sealed in memory only.
+// writable is the segments whose slots may still change, active or sealed in memory only, and those whose rows may not be
+// true.
 func (e *Engine) writable() []*seg {
 	var out []*seg
 	for _, s := range e.segs.all() {
 		s.mu.Lock()
 		gone := s.gone
 		s.mu.Unlock()
-		if !gone && (s.row.State == index.StateActive || s.row.Watermark < s.row.Slots) {
+		if !gone && (s.row.State == index.StateActive || s.row.State == index.StateFailed || s.row.Watermark < s.row.Slots) {
 			out = append(out, s)
 		}
 	}

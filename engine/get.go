@@ -150,6 +150,9 @@ func (e *Engine) openRecord(s *seg, h blob.Hash, ent index.Entry) (*segments.Han
 func (e *Engine) readFailed(h blob.Hash, ent index.Entry, err error) {
 	kind := "read"
 	switch {
+	case ofTheProcess(err):
+		e.ioError(kind, err)
+		return
 	case errors.Is(err, blob.ErrCorrupt), errors.Is(err, segments.ErrBadSlot), errors.Is(err, segments.ErrBadHeader):
 		kind = "corrupt"
 	case errors.Is(err, syscall.EIO), errors.Is(err, fs.ErrNotExist):
@@ -160,6 +163,11 @@ func (e *Engine) readFailed(h blob.Hash, ent index.Entry, err error) {
 	}
 	e.ioError(kind, err)
 	e.condemn(h, ent, err)
+}
+
+// ofTheProcess says whether an error is about what the process has run out of, and says nothing of a record.
+func ofTheProcess(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ENOMEM)
 }
 
 // condemn takes a record out of the index, behind. With the queue full it is left for the next reader to find.
@@ -206,7 +214,7 @@ func (e *Engine) purge(c condemnation) {
 		return
 	}
 	if errors.Is(c.why, syscall.EIO) {
-		// The device may hand a bad block out again: it stays charged, and away from use, until the next start.
+		// The device may hand a bad block out again: it stays charged, and away from use, until the next start or the end of its segment.
 		r.seg.owes.Store(true)
 		e.buryThen(r, func() {})
 		return

@@ -61,7 +61,7 @@ func (e *Engine) write(ctx context.Context, v blob.Verified, kind blob.Kind) (*s
 	if ent, err := e.ix.Get(v.Hash()); err == nil {
 		if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) {
 			s.Touch(ent.Slot)
-			return nil, segments.Record{}, nil
+			return nil, segments.Record{}, e.promise(s, ent.Slot)
 		}
 	}
 	s, loc, err := e.reserve(ctx, uint32(v.Size()))
@@ -75,6 +75,19 @@ func (e *Engine) write(ctx context.Context, v blob.Verified, kind blob.Kind) (*s
 	err = s.Write(rec, v.Bytes())
 	s.writers.Add(-1)
 	return s, rec, err
+}
+
+// promise makes durable, where the policy promises that, what another call or run stored.
+func (e *Engine) promise(s *seg, slot uint32) error {
+	if e.o.Sync != SyncAlways || slot < e.rowOf(s).Watermark || s.isDurable(slot) {
+		return nil
+	}
+	if err := s.syncs.run(s.Sync); err != nil {
+		e.writeFailed(s, "sync", err)
+		return fmt.Errorf("engine: put: %w: %w", blob.ErrUnavailable, err)
+	}
+	s.setDurable(slot)
+	return nil
 }
 
 // store syncs a record that was written where the policy says so, and commits it. err is that of the write. Whatever
@@ -97,13 +110,14 @@ func (e *Engine) store(s *seg, rec segments.Record, err error) error {
 		return fmt.Errorf("engine: put %s: %w: %w", rec.Hash.Short(), blob.ErrUnavailable, err)
 	}
 	won, distrusted := false, false
+	var old removed
 	err = e.commit(&change{
 		apply: func(g *group) {
 			if distrusted = !s.trusted(rec.Slot); distrusted {
 				return // a sync of the segment failed meanwhile
 			}
 			g.sync = g.sync || s.row.State == index.StateFailed // recovery adds nothing from such a segment's slots
-			g.replace(rec.Hash)
+			old = g.replace(rec.Hash)
 			if won = g.put(s, rec); !won {
 				g.batch.Tombstone(rec.Segment, rec.Slot) // else a power cut could bring it back after the winner was deleted
 			}
@@ -126,8 +140,14 @@ func (e *Engine) store(s *seg, rec segments.Record, err error) error {
 		e.abandon(s, rec.Location)
 		return err
 	}
+	e.bury(old)
 	if !won {
 		e.abandon(s, rec.Location)
+		if ent, err := e.ix.Get(rec.Hash); err == nil {
+			if winner := e.segs.get(ent.Segment); winner != nil {
+				return e.promise(winner, ent.Slot)
+			}
+		}
 		return nil
 	}
 	e.stats.puts.Add(1)
@@ -135,12 +155,19 @@ func (e *Engine) store(s *seg, rec segments.Record, err error) error {
 	return nil
 }
 
-// replace takes out an entry that nothing can be read from, so that the blob can be put again.
-func (g *group) replace(h blob.Hash) {
-	g.remove(h, func(ent index.Entry) bool {
+// replace takes out an entry that nothing can be read from, so that the blob can be put again. What it returns is to be
+// buried: a reader may be about to prove it after all.
+func (g *group) replace(h blob.Hash) removed {
+	dead := false
+	r, _ := g.remove(h, func(ent index.Entry) bool {
 		s := g.e.segs.get(ent.Segment)
-		return s == nil || !s.trusted(ent.Slot) || s.Dead(ent.Slot)
+		dead = s != nil && s.Dead(ent.Slot)
+		return s == nil || dead || !s.trusted(ent.Slot)
 	})
+	if dead {
+		return removed{} // it was
+	}
+	return r
 }
 
 // complete notes that nothing more will be done for a slot, and wakes the flusher when that lets it finish a segment.

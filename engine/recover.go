@@ -23,6 +23,8 @@ type leftover struct {
 	seg    *seg
 	from   uint32 // its watermark: slots below are durable and indexed
 	orphan bool   // the index has no row of it
+
+	unproven error // why rows of it above the mark may not be true, if its sync failed
 }
 
 // loadSegments joins the rows of the index with the files of the mount, and says what is left over. It opens no segment.
@@ -116,8 +118,9 @@ func (e *Engine) segmentFiles() (map[segments.ID]struct{}, error) {
 func (e *Engine) recoverLoop(left []leftover, since uint64) {
 	defer close(e.recovered)
 	e.forgetSegments(e.lost)
-	e.dropUnproven(left, since)
+	unproven := e.dropUnproven(left, since)
 	for _, l := range left {
+		l.unproven = unproven
 		if !e.running() {
 			return
 		}
@@ -164,8 +167,9 @@ func (e *Engine) forgetSegments(lost []index.SegmentRow) {
 }
 
 // dropUnproven removes rows above the watermarks whose slots did not reach the disk: the index can be ahead of them,
-// because its log may be synced by others.
-func (e *Engine) dropUnproven(left []leftover, since uint64) {
+// because its log may be synced by others. An error says that it did not see to all of them. That matters for segments
+// whose sync failed; reads prove every other record anyway.
+func (e *Engine) dropUnproven(left []leftover, since uint64) error {
 	from := map[segments.ID]leftover{}
 	for _, l := range left {
 		if !l.orphan {
@@ -174,9 +178,10 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 	}
 	cur, err := e.ix.Cursor(since)
 	if err != nil {
-		return // reads prove every record anyway
+		return e.indexError(err)
 	}
 	defer cur.Close()
+	var missed error
 	var doubtful []index.OrderRow
 	for row, ok := cur.Next(); ok && e.running(); row, ok = cur.Next() {
 		l, known := from[row.Segment]
@@ -184,31 +189,44 @@ func (e *Engine) dropUnproven(left []leftover, since uint64) {
 			continue
 		}
 		rec, err := l.seg.ReadSlot(row.Slot)
+		stands := false
+		if err == nil && !rec.Dead {
+			stands, err = e.stands(l.seg, rec)
+		}
 		switch {
-		case err == nil && !rec.Dead && e.stands(l.seg, rec):
-			continue
 		case err != nil && !errors.Is(err, segments.ErrBadSlot):
 			e.ioError("read", err) // whoever reads the record will find out
-			continue
+			missed = cmp.Or(missed, err)
+		case !stands:
+			doubtful = append(doubtful, row)
 		}
-		doubtful = append(doubtful, row)
+	}
+	if err := cur.Err(); err != nil {
+		missed = cmp.Or(missed, e.indexError(err))
 	}
 	if len(doubtful) > 0 {
 		e.dropRows(doubtful)
 	}
+	return missed
 }
 
 // stands says whether a row above the watermark may stay. Of a segment whose sync failed the page cache proves nothing:
 // it may outlive the process, with bytes that never arrived.
-func (e *Engine) stands(s *seg, rec segments.Record) bool {
+// An error says that the device could not be asked now.
+func (e *Engine) stands(s *seg, rec segments.Record) (bool, error) {
 	if e.rowOf(s).State != index.StateFailed {
-		return e.whole(s, rec)
+		return e.whole(s, rec), nil
 	}
 	err := s.ProveOnDevice(rec.Hash, rec.Location)
-	if err != nil && !errors.Is(err, blob.ErrCorrupt) && !errors.Is(err, segments.ErrBadSlot) {
+	switch {
+	case err == nil:
+		return true, nil
+	case ofTheProcess(err):
+		return false, err
+	case !errors.Is(err, blob.ErrCorrupt) && !errors.Is(err, segments.ErrBadSlot):
 		e.ioError("read", err)
 	}
-	return err == nil
+	return false, nil
 }
 
 // whole says whether a record's payload is what its slot says. In a rebuild from segments alone that is left to the
@@ -280,14 +298,21 @@ func (e *Engine) recoverSegment(l leftover) error {
 	if row.State == index.StateSealed && row.Slots > 0 && row.Watermark == row.Slots {
 		return e.sweep(s) // nothing was written to it since it was sealed
 	}
+	if row.State == index.StateFailed && l.unproven != nil {
+		return fmt.Errorf("engine: not all of segment %d could be proven: %w", s.ID(), l.unproven)
+	}
 	slots, tail, err := e.readd(l, hdr, row)
 	if err != nil {
 		return err
 	}
 	if err := s.syncs.run(s.Sync); err != nil {
 		// Nothing here was acknowledged by this run, and what was by the last one may well be there: the next start looks.
+		// Its pages prove nothing from here on.
 		e.ioError("sync", err)
 		s.trust.Store(row.Watermark)
+		_ = e.commit(&change{sync: true, apply: func(g *group) {
+			g.setRow(s, func(r *index.SegmentRow) { r.State = index.StateFailed })
+		}})
 		return err
 	}
 	err = e.commit(&change{sync: true, apply: func(g *group) {

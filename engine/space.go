@@ -65,6 +65,9 @@ func (e *Engine) measureAside() {
 // trimAside deletes the oldest things in quarantine where they take more than their share of the limit: what is there
 // serves whoever looks for a cause, and must not crowd out the cache.
 func (e *Engine) trimAside() {
+	if !e.measured.Load() {
+		return
+	}
 	most := max(0, e.limit.Load()/asideShare)
 	if e.aside.Load() <= most {
 		return
