@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/OdyseeTeam/prism/index"
@@ -81,11 +82,16 @@ func (e *Engine) finish() error {
 	clean := e.settled() && e.tighten()
 	return e.commit(&change{sync: true, apply: func(g *group) {
 		next := g.first
-		if e.unfinished() {
+		if e.unfinished() || e.anyFailed() {
 			next = e.marked
 		}
 		g.batch.SetMeta(index.Meta{NextSeq: next, Clean: clean})
 	}})
+}
+
+// anyFailed says, on the committer, whether a segment of which a sync failed has rows that no mark covers.
+func (e *Engine) anyFailed() bool {
+	return slices.ContainsFunc(e.writable(), func(s *seg) bool { return s.row.State == index.StateFailed })
 }
 
 // tighten makes durable what was marked dead, punched and cut: the next open will not look for it. It says whether it

@@ -101,6 +101,10 @@ func (e *Engine) flush() error {
 				g.batch.ClearTombstones(m.seg.ID(), m.upTo)
 			}
 		}
+		if failed != nil {
+			since = e.marked // the next open proves the rows above the mark of what failed just now
+		}
+		e.marked = since
 		g.batch.SetMeta(index.Meta{NextSeq: since})
 	}})
 	if err != nil {
@@ -129,7 +133,6 @@ func (e *Engine) collectMarks() (marks []mark, since uint64, err error) {
 				marks = append(marks, mark{s, p})
 			}
 		}
-		e.marked = min(since, g.first)
 	}})
 	if err != nil {
 		return nil, 0, err // the committer may still be at it

@@ -70,8 +70,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "row written before the payload", file: "put.go",
-		old: "return s, rec, s.Write(rec, v.Bytes())",
-		new: "_ = e.commit(&change{apply: func(g *group) { g.put(s, rec) }})\n\treturn s, rec, s.Write(rec, v.Bytes())",
+		old: "err = s.Write(rec, v.Bytes())",
+		new: "_ = e.commit(&change{apply: func(g *group) { g.put(s, rec) }})\n\terr = s.Write(rec, v.Bytes())",
 	},
 	{
 		name: "a failed sync is tried again", file: "segtable.go", test: "TestFailedSyncAcknowledgesNobody",
@@ -95,8 +95,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "CRC not checked", file: "../segments/scan.go", test: "TestBadInput68FlippedBits",
-		old: "if Checksum(buf[:l.Length]) != l.CRC {",
-		new: "if false {",
+		old: "n, err := f.ReadAt(buf[:l.Length], l.Offset)\n\tif n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif Checksum(buf[:l.Length]) != l.CRC {",
+		new: "n, err := f.ReadAt(buf[:l.Length], l.Offset)\n\tif n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif false {",
 	},
 	{
 		name: "slot not compared with its row", file: "get.go", test: "TestBadInput68FlippedBits",
