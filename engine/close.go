@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/OdyseeTeam/prism/index"
@@ -88,15 +89,9 @@ func (e *Engine) finish() error {
 	}})
 }
 
-// anyFailed says whether a sync of a segment that is still there has failed: the next open proves its rows. The committer
-// alone asks.
+// anyFailed says, on the committer, whether a segment of which a sync failed has rows that no mark covers.
 func (e *Engine) anyFailed() bool {
-	for _, s := range e.segs.all() {
-		if s.row.State == index.StateFailed && !s.isGone() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.writable(), func(s *seg) bool { return s.row.State == index.StateFailed })
 }
 
 // tighten makes durable what was marked dead, punched and cut: the next open will not look for it. It says whether it

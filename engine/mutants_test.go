@@ -95,8 +95,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "CRC not checked", file: "../segments/scan.go", test: "TestBadInput68FlippedBits",
-		old: "if n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif Checksum(buf[:l.Length]) != l.CRC {",
-		new: "if n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif false {",
+		old: "n, err := f.ReadAt(buf[:l.Length], l.Offset)\n\tif n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif Checksum(buf[:l.Length]) != l.CRC {",
+		new: "n, err := f.ReadAt(buf[:l.Length], l.Offset)\n\tif n < int(l.Length) {\n\t\treturn readError(l, n, err)\n\t}\n\tif false {",
 	},
 	{
 		name: "slot not compared with its row", file: "get.go", test: "TestBadInput68FlippedBits",

@@ -133,6 +133,7 @@ func (x *Index) Close() error {
 func (x *Index) close() error {
 	close(x.closing)
 	x.watcher.Wait()
+	x.onFailure = nil // goroutines that stay parked must not hold on to whoever is told
 	x.shut()
 	for _, g := range []*gate{&x.reads, &x.writes} {
 		select {

@@ -40,6 +40,7 @@ func Open(o Options) (*Index, error) {
 		if first := x.guard.Err(); first != nil {
 			err = first
 		}
+		x.onFailure = nil // see close
 		x.shut()
 		err = errors.Join(err, x.closePebble())
 		x.abandon()
