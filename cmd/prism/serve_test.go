@@ -129,6 +129,11 @@ func TestServe(t *testing.T) {
 	if n := o.asked.Load(); n != int64(len(o.blobs)) {
 		t.Errorf("the origin was asked %d times for %d blobs", n, len(o.blobs))
 	}
+	// A client has its blob a moment before the cache has it; who asks in between is another one of the same fill.
+	waitFor(t, "the last fill to be admitted", func() bool {
+		_, page := fetch(t, e.metrics+"/metrics")
+		return regexp.MustCompile(`\nprism_fill_buffers\S* 0\n`).Match(page)
+	})
 	e.ask(t, o)
 	missing := blob.Sum([]byte("nobody has this"))
 	if status, _ := fetch(t, e.url+"/blob?hash="+missing.String()); status != http.StatusNotFound {
