@@ -84,6 +84,11 @@ var mutants = []mutant{
 		new: "if e.used() > e.limit.Load() {",
 	},
 	{
+		name: "charged for less than is used", file: "roll.go", test: "TestChargesCoverTheDisk",
+		old: "e.charged.Add(need) // before the file",
+		new: "e.charged.Add(need / 2) // before the file",
+	},
+	{
 		name: "reader not pinned", file: "../segments/pins.go", test: "TestKillWaitsForTheLastPin", pkg: "../segments",
 		old: "s.dead.set(slot)\n\tif s.pins[slot] > 0 {",
 		new: "s.dead.set(slot)\n\tif false {",
