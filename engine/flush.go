@@ -104,7 +104,8 @@ func (e *Engine) flush() error {
 				g.batch.ClearTombstones(m.seg.ID(), m.upTo)
 			}
 		}
-		if failed == nil { // else rows above the old mark of that segment may still need their proof
+		// With a segment whose sync failed, here or elsewhere meanwhile, the next open proves its rows above the mark.
+		if failed == nil && !e.anyFailed() {
 			e.marked = since
 		}
 		g.batch.SetMeta(index.Meta{NextSeq: e.marked})
