@@ -41,6 +41,7 @@ type fill struct {
 // result is what a fill brought, or brings.
 type result struct {
 	held held // with one reference, for all waiters together
+	here bool // the cache had it
 	err  error
 	hops []blob.Hop
 }
@@ -51,11 +52,21 @@ type held interface {
 	Release()
 }
 
-// wait joins the fill of h, until ctx ends.
-func (s *Store) wait(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+// arrived is a handle of a blob that is whole and proven and on its way into the cache, else nil.
+func (s *Store) arrived(h blob.Hash) blob.Handle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.fills[h]; f != nil && f.phase == admitting && f.open {
+		return f.held.Handle() // its error, if it comes to one, is the reader's
+	}
+	return nil
+}
+
+// wait joins the fill of h, until ctx ends. here: the cache had the blob by then.
+func (s *Store) wait(ctx context.Context, h blob.Hash) (handle blob.Handle, here bool, err error) {
 	f, err := s.join(h)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	s.counters.waiting.Add(1)
 	defer s.counters.waiting.Add(-1)
@@ -65,15 +76,15 @@ func (s *Store) wait(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 		r := s.resultOf(f)
 		blob.TraceOf(ctx).Add(r.hops...)
 		if r.err != nil {
-			return nil, r.err
+			return nil, false, r.err
 		}
-		return r.held.Handle(), nil
+		return r.held.Handle(), r.here, nil
 	case <-ctx.Done():
 		err := fmt.Errorf("caching: wait for the fill of %s: %w", h.Short(), ctx.Err())
 		if s.leave(f) == queued {
 			err = fmt.Errorf("%w: %w", err, blob.ErrBusy)
 		}
-		return nil, err
+		return nil, false, err
 	}
 }
 
@@ -250,7 +261,7 @@ func (s *Store) recheck(ctx context.Context, h blob.Hash) (result, bool) {
 	if err != nil {
 		return result{}, false
 	}
-	return result{held: refcount.NewShared(handle)}, true
+	return result{held: refcount.NewShared(handle), here: true}, true
 }
 
 // fetch brings the blob from the origin into b's buffer, verified.

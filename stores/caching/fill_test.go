@@ -179,7 +179,7 @@ func TestWaitersLeaveAlone(t *testing.T) {
 		})
 		patient.Go(func() { wantBytes(t, s, v) })
 	}
-	eventually(t, "all wait", func() bool { return s.Stats().Misses == 21 })
+	eventually(t, "all wait", func() bool { return s.Stats().Waiting == 21 })
 	cancelLeader()
 	impatient.Wait()
 	close(gate)
@@ -389,4 +389,31 @@ func (l liar) Get(ctx context.Context, _ blob.Hash) (blob.Handle, error) {
 		return nil, err
 	}
 	return l.hooked.Get(ctx, v.Hash())
+}
+
+// A blob that is proven and on its way into the cache is a hit, and so is one that got there while a Get looked for it.
+func TestHitsOfAFillThatIsThrough(t *testing.T) {
+	s, cache, origin := overHooked(t, caching.Options{})
+	v := storetest.Blob(t, 1, 100)
+	mustPut(t, origin, v)
+	reached, gate := make(chan struct{}), make(chan struct{})
+	cache.onPut = func(context.Context, blob.Verified, blob.Kind) error {
+		close(reached)
+		<-gate
+		return nil
+	}
+	wantBytes(t, s, v)
+	<-reached
+	wantBytes(t, s, v)
+	looked, goOn := cache.holdFirstGet()
+	var wg sync.WaitGroup
+	wg.Go(func() { wantBytes(t, s, v) })
+	<-looked
+	close(gate)
+	eventually(t, "the blob in the cache", func() bool { return s.Stats().FillBuffers == 0 })
+	close(goOn)
+	wg.Wait()
+	if st := s.Stats(); st.Hits != 2 || st.Misses != 1 || st.Fills != 1 {
+		t.Errorf("%d hits, %d misses, %d fills, want 2, 1, 1", st.Hits, st.Misses, st.Fills)
+	}
 }

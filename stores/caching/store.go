@@ -149,20 +149,33 @@ func (s *Store) get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 	}
 	start := time.Now()
 	handle, err := s.cache.Get(ctx, h)
-	if err == nil {
-		s.counters.hit(handle.Size(), time.Since(start))
-		return handle, nil
-	}
-	s.counters.misses.Add(1)
-	if !errors.Is(err, blob.ErrNotFound) {
+	if err != nil && !errors.Is(err, blob.ErrNotFound) {
 		if ctx.Err() != nil {
+			s.counters.misses.Add(1)
 			return nil, fmt.Errorf("caching: get %s: %w", h.Short(), ctx.Err())
 		}
 		s.cacheFailed("get", h, err)
 	}
+	here := err == nil
+	if !here {
+		handle, here, err = s.miss(ctx, h)
+	}
+	if here {
+		s.counters.hit(handle.Size(), time.Since(start))
+	} else {
+		s.counters.misses.Add(1)
+	}
+	return handle, err
+}
+
+// miss gets what the cache did not have when it was asked; here says that no origin was needed for it after all.
+func (s *Store) miss(ctx context.Context, h blob.Hash) (handle blob.Handle, here bool, err error) {
+	if handle := s.arrived(h); handle != nil {
+		return handle, true, nil
+	}
 	if s.missing.has(h) {
 		s.counters.negativeHits.Add(1)
-		return nil, errRemembered(h)
+		return nil, false, errRemembered(h)
 	}
 	return s.wait(ctx, h)
 }
