@@ -238,7 +238,14 @@ func (e *Engine) rowOf(s *seg) index.SegmentRow {
 // bury is what follows the commit of a removal: the slot is marked dead on disk, and once its readers are gone its
 // space goes to the reclaimer. An I/O error here loses nothing: the index no longer points at the record.
 func (e *Engine) bury(r removed) {
-	if r.seg != nil {
+	switch {
+	case r.seg == nil:
+	case r.seg.broken(r.entry.Slot):
+		// The device may hand a bad block out again: it stays charged, and away from use, until the next start or the end
+		// of its segment.
+		r.seg.owes.Store(true)
+		e.buryThen(r, func() {})
+	default:
 		e.buryThen(r, func() { e.discard(r.seg, r.entry.Location) })
 	}
 }

@@ -49,6 +49,7 @@ type Engine struct {
 	flushing  sync.Mutex   // held during a flush
 	marked    uint64       // of the committer alone: Meta.NextSeq, as the last flush set it
 	writers   sync.RWMutex // read-held by puts and deletes; Close waits for them with it
+	late      late
 	deadMu    sync.Mutex
 	deadSegs  map[segments.ID]*seg // the reclaimer's input
 	condemned chan condemnation

@@ -52,7 +52,7 @@ func (e *Engine) Flush(ctx context.Context) error {
 	if err := e.usable(ctx); err != nil {
 		return err
 	}
-	err := e.within(ctx, func() error {
+	_, err := e.within(ctx, func() error {
 		e.writers.RLock()
 		defer e.writers.RUnlock()
 		if e.closed.Load() {

@@ -172,6 +172,9 @@ func ofTheProcess(err error) bool {
 
 // condemn takes a record out of the index, behind. With the queue full it is left for the next reader to find.
 func (e *Engine) condemn(h blob.Hash, ent index.Entry, why error) {
+	if s := e.segs.get(ent.Segment); s != nil {
+		s.setBad(ent.Slot, errors.Is(why, syscall.EIO)) // from now on a Put stores the blob anew
+	}
 	select {
 	case e.condemned <- condemnation{h, ent, why}:
 	default:
@@ -209,15 +212,6 @@ func (e *Engine) purge(c condemnation) {
 	if c.why != nil {
 		e.log.Error("a record cannot be read and was dropped; it will be fetched again when asked for",
 			"blob", c.hash.String(), "segment", uint64(c.entry.Segment), "slot", c.entry.Slot, "err", c.why)
-	}
-	if r.seg == nil {
-		return
-	}
-	if errors.Is(c.why, syscall.EIO) {
-		// The device may hand a bad block out again: it stays charged, and away from use, until the next start or the end of its segment.
-		r.seg.owes.Store(true)
-		e.buryThen(r, func() {})
-		return
 	}
 	e.bury(r)
 }

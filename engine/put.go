@@ -22,31 +22,19 @@ func (e *Engine) Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 	}
 	e.stats.putting.Add(1)
 	defer e.stats.putting.Add(-1)
+	if err := e.waitLate(ctx, v.Hash()); err != nil {
+		return err
+	}
 	e.writers.RLock()
 	s, rec, err := e.write(ctx, v, kind)
 	if s == nil {
 		e.writers.RUnlock()
 		return err
 	}
-	return e.within(ctx, func() error {
+	return e.withinOf(ctx, v.Hash(), func() error {
 		defer e.writers.RUnlock()
 		return e.store(s, rec, err)
 	})
-}
-
-// within waits for f or for ctx, whichever ends first: f waits for the disk, and a disk may take its time.
-func (e *Engine) within(ctx context.Context, f func() error) error {
-	if ctx.Done() == nil {
-		return f()
-	}
-	done := make(chan error, 1)
-	go func() { done <- f() }() // Close waits for it: it holds writers
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("engine: the disk does not answer: %w: %w", blob.ErrUnavailable, context.Cause(ctx))
-	}
 }
 
 // write reserves a record and writes it, for which it needs the caller's bytes. With no segment there is nothing to be
@@ -59,7 +47,7 @@ func (e *Engine) write(ctx context.Context, v blob.Verified, kind blob.Kind) (*s
 		return nil, segments.Record{}, errIndexFailed
 	}
 	if ent, err := e.ix.Get(v.Hash()); err == nil {
-		if s := e.segs.get(ent.Segment); s != nil && s.trusted(ent.Slot) {
+		if s := e.segs.get(ent.Segment); s != nil && s.sound(ent.Slot) {
 			s.Touch(ent.Slot)
 			return nil, segments.Record{}, e.promise(s, ent.Slot)
 		}
@@ -162,7 +150,7 @@ func (g *group) replace(h blob.Hash) removed {
 	r, _ := g.remove(h, func(ent index.Entry) bool {
 		s := g.e.segs.get(ent.Segment)
 		dead = s != nil && s.Dead(ent.Slot)
-		return s == nil || dead || !s.trusted(ent.Slot)
+		return s == nil || dead || !s.sound(ent.Slot)
 	})
 	if dead {
 		return removed{} // it was
@@ -201,7 +189,10 @@ func (e *Engine) Delete(ctx context.Context, h blob.Hash) error {
 	if err := e.WaitRecovered(ctx); err != nil { // what recovery has yet to find could otherwise come back
 		return err
 	}
-	return e.within(ctx, func() error {
+	if err := e.waitLate(ctx, h); err != nil {
+		return err
+	}
+	return e.withinOf(ctx, h, func() error {
 		e.writers.RLock()
 		defer e.writers.RUnlock()
 		if e.closed.Load() {

@@ -28,6 +28,7 @@ type seg struct {
 
 	mu      sync.Mutex
 	durable map[uint32]struct{} // slots at or above the watermark that are known to have reached the device
+	bad     map[uint32]bool     // slots that are condemned; true: the device cannot read them
 	dead    []segments.Location // removed and unpinned: the reclaimer's input
 	stray   int64               // bytes in dead
 	sealed  bool                // sealed in memory, by sealInMemory alone
@@ -46,6 +47,30 @@ func (e *Engine) newSeg(s *segments.Segment, row index.SegmentRow) *seg {
 // was found on the device since.
 func (s *seg) trusted(slot uint32) bool {
 	return slot < s.trust.Load() || s.isDurable(slot)
+}
+
+// sound says whether a slot is trusted and nothing was found wrong with its record.
+func (s *seg) sound(slot uint32) bool {
+	s.mu.Lock()
+	_, bad := s.bad[slot]
+	s.mu.Unlock()
+	return !bad && s.trusted(slot)
+}
+
+func (s *seg) setBad(slot uint32, device bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bad == nil {
+		s.bad = map[uint32]bool{}
+	}
+	s.bad[slot] = s.bad[slot] || device
+}
+
+// broken says whether the device could not read a slot's record.
+func (s *seg) broken(slot uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad[slot]
 }
 
 func (s *seg) isDurable(slot uint32) bool {
