@@ -45,6 +45,26 @@ type Opener interface {
 	Open(ctx context.Context, h blob.Hash) (*blob.Stream, error)
 }
 
+// Wanter is what stores have that may refuse a blob before it is sent.
+type Wanter interface {
+	// Wants says whether an uploader should send the blob: false when it is here, or blocked. blocked tells the two
+	// apart.
+	Wants(ctx context.Context, h blob.Hash) (wanted, blocked bool, err error)
+}
+
+// StreamKnower is what stores with a catalogue of streams have.
+type StreamKnower interface {
+	// MissingForStream gives the blobs of a stream that are not stored, in the order of the stream. known is false when
+	// the catalogue has no stream for that SD blob; then the SD blob itself has to be read.
+	MissingForStream(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error)
+}
+
+// Blocker is what stores have that can refuse blobs for good.
+type Blocker interface {
+	// Block has Wants refuse a blob from now on, durably. It deletes nothing.
+	Block(ctx context.Context, h blob.Hash) error
+}
+
 // Pinner is what stores with pinned handles have, so that tests and metrics see leaks.
 type Pinner interface {
 	// Pinned is the number of handles that were not released yet.
