@@ -17,7 +17,7 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 	if c.Command != "blobcache" {
 		return notYet(c.Command)
 	}
-	p, err := load(flags.ConfDir)
+	p, err := load(flags.ConfDir, c.Command)
 	printWarnings(out, p.warnings)
 	if err != nil {
 		return err

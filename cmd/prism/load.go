@@ -17,10 +17,10 @@ type plan struct {
 	warnings []*yamlnode.Problem
 }
 
-// load reads and checks everything that the configuration of a blobcache says.
-func load(dir string) (*plan, error) {
+// load reads and checks everything that the configuration of a command says.
+func load(dir, command string) (*plan, error) {
 	r := &yamlnode.Report{}
-	p := &plan{config: config.Load(dir, "blobcache", r)}
+	p := &plan{config: config.Load(dir, command, r)}
 	if p.config != nil {
 		checkServers(p.config, r)
 		if p.config.Store != nil {
