@@ -34,6 +34,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
+	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
