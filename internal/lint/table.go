@@ -34,6 +34,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
+	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
@@ -70,7 +71,7 @@ var table = []row{
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind, net: true},
 
-	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys", net: true},
+	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
 	{floor: 5, pkg: "frontends/peer", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/reflector", ours: "blob protocol… stores internal/…", net: true},
