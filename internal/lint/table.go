@@ -36,7 +36,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
 	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
+	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
@@ -126,5 +126,5 @@ func (r *row) allowsModule(pkg string) bool {
 // isKit says whether a package exists for tests only.
 func isKit(pkg string) bool {
 	name := path.Base(pkg)
-	return name == "crashfs" || name != "test" && strings.HasSuffix(name, "test")
+	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
 }
