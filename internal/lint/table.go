@@ -22,7 +22,7 @@ var table = []row{
 	{floor: 0, pkg: "blob"},
 	{floor: 0, pkg: "protocol/httpblob", ours: "blob"},
 	{floor: 0, pkg: "protocol/peer", ours: "blob"},
-	{floor: 0, pkg: "protocol/reflector", ours: "blob"},
+	{floor: 0, pkg: "protocol/reflector", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/stream", ours: "blob"},
 	{floor: 0, pkg: "internal/bufpool"},
 	{floor: 0, pkg: "internal/breaker", mods: "github.com/sony/gobreaker"},
@@ -30,12 +30,13 @@ var table = []row{
 	{floor: 0, pkg: "internal/diskfs", mods: "golang.org/x/sys"},
 	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs"},
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
+	{floor: 0, pkg: "internal/jsonscan"},
 	{floor: 0, pkg: "internal/leaktest"},
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
 	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
+	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
@@ -56,9 +57,10 @@ var table = []row{
 	{floor: 4, pkg: "stores/caching", ours: kind, mods: "golang.org/x/time"},
 	{floor: 4, pkg: "stores/compose", ours: "blob stores internal/…"},
 	{floor: 4, pkg: "stores/disk", ours: kind + " engine… segments… index… sharded"},
+	{floor: 4, pkg: "stores/fetch", ours: "blob protocol… stores stores/refcount internal/…", net: true},
 	{floor: 4, pkg: "stores/gcache", ours: kind, mods: "github.com/hashicorp/golang-lru"},
-	{floor: 4, pkg: "stores/http", ours: kind, net: true},
-	{floor: 4, pkg: "stores/http3", ours: kind, mods: "github.com/quic-go", net: true},
+	{floor: 4, pkg: "stores/http", ours: kind + " stores/fetch", net: true},
+	{floor: 4, pkg: "stores/http3", ours: kind + " stores/fetch", mods: "github.com/quic-go", net: true},
 	{floor: 4, pkg: "stores/ittt", ours: kind},
 	{floor: 4, pkg: "stores/mem", ours: kind},
 	{floor: 4, pkg: "stores/multiwriter", ours: kind},
@@ -69,12 +71,13 @@ var table = []row{
 	{floor: 4, pkg: "stores/s3", ours: kind, mods: "github.com/aws", net: true},
 	{floor: 4, pkg: "stores/singleflight", ours: kind},
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
-	{floor: 4, pkg: "stores/upstream", ours: kind, net: true},
+	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
 	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
 	{floor: 5, pkg: "frontends/peer", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/reflector", ours: "blob protocol… stores internal/…", net: true},
+	{floor: 5, pkg: "frontends/upload/reflectclient", ours: "blob protocol/reflector", net: true},
 	{floor: 5, pkg: "frontends/frontendtest", ours: "blob protocol… stores… frontends/… internal/…", net: true},
 
 	{floor: 6, pkg: "metrics", ours: "…", mods: "github.com/prometheus", net: true},
@@ -82,7 +85,7 @@ var table = []row{
 	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
-	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/…", net: true},
+	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},
 }
 
 const (
@@ -125,5 +128,5 @@ func (r *row) allowsModule(pkg string) bool {
 // isKit says whether a package exists for tests only.
 func isKit(pkg string) bool {
 	name := path.Base(pkg)
-	return name == "crashfs" || name != "test" && strings.HasSuffix(name, "test")
+	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
 }
