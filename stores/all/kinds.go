@@ -12,6 +12,7 @@ func Kinds() []compose.Kind {
 		{Name: "disk", Read: readDisk},
 		{Name: "caching", Read: readCaching},
 		{Name: "http", Read: readHTTP},
+		{Name: "peer", Read: readPeer},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},
