@@ -13,6 +13,7 @@ func Kinds() []compose.Kind {
 		{Name: "caching", Read: readCaching},
 		{Name: "http", Read: readHTTP},
 		{Name: "peer", Read: readPeer},
+		{Name: "s3", Read: readS3},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},

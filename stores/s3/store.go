@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,15 @@ const (
 
 // ACLNone is the ACL of a bucket that refuses access lists: none is sent.
 const ACLNone = "none"
+
+// ACLs are what an ACL may be.
+func ACLs() []string {
+	names := []string{ACLNone}
+	for _, acl := range types.ObjectCannedACL("").Values() {
+		names = append(names, string(acl))
+	}
+	return names
+}
 
 // contentType is what older servers gave to objects.
 const contentType = "application/octet-stream"
@@ -133,6 +143,8 @@ func (o *Options) check() (endpoint string, err error) {
 		return "", errors.New("region is missing; it is the one that the bucket is in, such as us-east-1")
 	case o.ShardingSize < 0 || o.ShardingSize >= blob.HexSize:
 		return "", fmt.Errorf("sharding_size is %d, want 0 to %d", o.ShardingSize, blob.HexSize-1)
+	case o.ACL != "" && !slices.Contains(ACLs(), o.ACL):
+		return "", fmt.Errorf("acl is none of %s", strings.Join(ACLs(), ", "))
 	case o.Endpoint == "":
 		return "", nil
 	}

@@ -141,6 +141,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	f(func(o *s3.Options) { o.SecretKey = "" }, "aws_id and aws_secret")
 	f(func(o *s3.Options) { o.AccessKey = "" }, "aws_id and aws_secret")
 	f(func(o *s3.Options) { o.ShardingSize = 96 }, "sharding_size is 96")
+	f(func(o *s3.Options) { o.ACL = "everybody" }, "acl is none of none, private")
 	f(func(o *s3.Options) { o.Endpoint = "ftp://h" }, "endpoint is no address")
 	f(func(o *s3.Options) { o.Endpoint = "https://" }, "endpoint is no address")
 	f(func(o *s3.Options) { o.Endpoint = "https://id:secret-1@h" }, "endpoint is more than an address")
