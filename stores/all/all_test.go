@@ -69,6 +69,8 @@ func TestKeys(t *testing.T) {
 		"store: disk /none/a, segments, at most 500GiB, sync always, eviction lru\n")
 	f("{http: {endpoint: 'https://user:secret@o.example/b/?key=secret', name: o, sharding_size: 4, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3000000000}}",
 		"store: http o, https://user:xxxxx@o.example/b/?…\n")
+	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "store: peer n, h:1\n")
+	f("{peer: {address: '[::1]:5567', dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}", "store: peer [::1]:5567\n")
 	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, sharding_size: 4, acl: NONE, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}",
 		"store: s3 n, bucket b in r, acl none\n")
 	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: s3.example.com}}", "store: s3 bucket b at s3.example.com\n")
@@ -118,6 +120,11 @@ func TestProblems(t *testing.T) {
 	f("{http: {endpoint: 'https://o.example'}}", "f.yaml:1:15: store.http: http: endpoint needs a host and a slash or a query after it")
 	f("{http: {endpoint: 'https://o.example/', dial_timeout: -1s}}", "f.yaml:1:62: store.http.dial_timeout: -1s is negative; write a duration such as 30s")
 	f("{http: {endpoint: 'https://o.example/', idle_timeout: 0}}", "f.yaml:1:62: store.http.idle_timeout: 0 is too short; want at least 1ms")
+	f("{peer: }", "f.yaml:1:15: store.peer: the key address is missing; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: ''}}", "f.yaml:1:25: store.peer.address: this is empty; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: h}}", `f.yaml:1:16: store.peer.address: peer: address is "h", want a host and a port such as example.com:5567`)
+	f("{peer: {address: 'h:1', timeout: -1s}}", "f.yaml:1:41: store.peer.timeout: -1s is negative; write a duration such as 30s")
+	f("{peer: {address: 'h:1', idle_timeout: 0}}", "f.yaml:1:46: store.peer.idle_timeout: 0 is too short; want at least 1ms")
 	f("{s3: {aws_secret: s, region: r}}", "f.yaml:1:13: store.s3: the key aws_id is missing; it is the id of the key that may use the bucket\n"+
 		"f.yaml:1:13: store.s3: the key bucket is missing; it is the name of the bucket to keep blobs in")
 	f("{s3: {aws_id: i, region: r, bucket: b}}", "f.yaml:1:13: store.s3: the key aws_secret is missing; it, or aws_secret_file, is the secret of the key aws_id")
@@ -178,12 +185,11 @@ func TestLater(t *testing.T) {
 		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
 	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
 	f("{http3: {name: n, address: 'h:1', timeout: 30s}}", "http3")
-	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "peer")
 	f("{upstream: {name: n, upstream: 'http://h:1', edge_token: t}}", "upstream")
-	f("{ittt: {name: n, this: {mem: }, that: {peer: {address: 'h:1'}}}}", "ittt", "peer")
-	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {peer: {}}}}", "multiwriter", "peer")
-	f("{multiwriter: {destinations: [{mem: }, {peer: {}}]}}", "multiwriter", "peer")
-	f("{proxied-s3: {name: n, writer: {peer: {}}, reader: {mem: }}}", "proxied-s3", "peer")
+	f("{ittt: {name: n, this: {mem: }, that: {http3: {address: 'h:1'}}}}", "ittt", "http3")
+	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {http3: {}}}}", "multiwriter", "http3")
+	f("{multiwriter: {destinations: [{mem: }, {http3: {}}]}}", "multiwriter", "http3")
+	f("{proxied-s3: {name: n, writer: {http3: {}}, reader: {mem: }}}", "proxied-s3", "http3")
 	f("{proxied-s3: {writer: {mem: }}}", "proxied-s3")
 	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
 	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet

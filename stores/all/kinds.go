@@ -12,6 +12,7 @@ func Kinds() []compose.Kind {
 		{Name: "disk", Read: readDisk},
 		{Name: "caching", Read: readCaching},
 		{Name: "http", Read: readHTTP},
+		{Name: "peer", Read: readPeer},
 		{Name: "s3", Read: readS3},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},

@@ -14,7 +14,6 @@ func later() []compose.Kind {
 	return []compose.Kind{
 		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
 		{Name: "http3", NotYet: true, Read: checkRemote},
-		{Name: "peer", NotYet: true, Read: checkRemote},
 		{Name: "upstream", NotYet: true, Read: checkUpstream},
 		{Name: "ittt", NotYet: true, Read: checkIttt},
 		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
@@ -51,7 +50,7 @@ func checkDBBacked(n *compose.Node) compose.Spec {
 	return nil
 }
 
-// checkRemote reads the keys of http3 and peer.
+// checkRemote reads the keys of http3.
 func checkRemote(n *compose.Node) compose.Spec {
 	var timeout time.Duration
 	texts(n, "name", "address")
