@@ -12,6 +12,8 @@ func Kinds() []compose.Kind {
 		{Name: "disk", Read: readDisk},
 		{Name: "caching", Read: readCaching},
 		{Name: "http", Read: readHTTP},
+		{Name: "http3", Read: readHTTP3},
+		{Name: "upstream", Read: readUpstream},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},
