@@ -217,9 +217,7 @@ store: caching edge
 		stderr: "prism: wrong configuration\n" +
 			file + "23:7: store.caching.cache.db_backed: kind db_backed is not in this version yet\n" +
 			file + "38:7: store.caching.origin.ittt: kind ittt is not in this version yet\n" +
-			file + "40:11: store.caching.origin.ittt.this.http3: kind http3 is not in this version yet\n" +
-			file + "45:11: store.caching.origin.ittt.that.ittt: kind ittt is not in this version yet\n" +
-			file + "47:15: store.caching.origin.ittt.that.ittt.this.upstream: kind upstream is not in this version yet\n"}
+			file + "45:11: store.caching.origin.ittt.that.ittt: kind ittt is not in this version yet\n"}
 	if got != want {
 		t.Errorf("legacy:\n got %+v\nwant %+v", got, want)
 	}

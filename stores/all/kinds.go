@@ -14,6 +14,8 @@ func Kinds() []compose.Kind {
 		{Name: "http", Read: readHTTP},
 		{Name: "peer", Read: readPeer},
 		{Name: "s3", Read: readS3},
+		{Name: "http3", Read: readHTTP3},
+		{Name: "upstream", Read: readUpstream},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},

@@ -13,8 +13,6 @@ import (
 func later() []compose.Kind {
 	return []compose.Kind{
 		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
-		{Name: "http3", NotYet: true, Read: checkRemote},
-		{Name: "upstream", NotYet: true, Read: checkUpstream},
 		{Name: "ittt", NotYet: true, Read: checkIttt},
 		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
 		{Name: "proxied-s3", NotYet: true, Read: checkProxiedS3},
@@ -50,19 +48,10 @@ func checkDBBacked(n *compose.Node) compose.Spec {
 	return nil
 }
 
-// checkRemote reads the keys of http3.
 func checkRemote(n *compose.Node) compose.Spec {
 	var timeout time.Duration
 	texts(n, "name", "address")
 	n.Duration("timeout", &timeout, 0)
-	return nil
-}
-
-func checkUpstream(n *compose.Node) compose.Spec {
-	var url, token string
-	texts(n, "name")
-	n.URL("upstream", &url)
-	n.Secret("edge_token", &token)
 	return nil
 }
 
