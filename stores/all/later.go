@@ -1,7 +1,6 @@
 package all
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -16,9 +15,6 @@ func later() []compose.Kind {
 		{Name: "http3", NotYet: true, Read: checkRemote},
 		{Name: "peer", NotYet: true, Read: checkRemote},
 		{Name: "upstream", NotYet: true, Read: checkUpstream},
-		{Name: "ittt", NotYet: true, Read: checkIttt},
-		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
-		{Name: "proxied-s3", NotYet: true, Read: checkProxiedS3},
 	}
 }
 
@@ -64,33 +60,6 @@ func checkUpstream(n *compose.Node) compose.Spec {
 	texts(n, "name")
 	n.URL("upstream", &url)
 	n.Secret("edge_token", &token)
-	return nil
-}
-
-func checkIttt(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	n.Child("this")
-	n.Child("that")
-	return nil
-}
-
-func checkMultiwriter(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	for _, key := range [...]string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
-		n.OptionalChild(key)
-	}
-	if list, ok := n.Value("destinations"); ok {
-		for i, item := range list.Items(n.Report()) {
-			n.ChildOf(fmt.Sprintf("destinations[%d]", i), item)
-		}
-	}
-	return nil
-}
-
-func checkProxiedS3(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	n.Child("writer")
-	n.OptionalChild("reader")
 	return nil
 }
 
