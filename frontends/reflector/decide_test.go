@@ -165,9 +165,8 @@ func TestOptions(t *testing.T) {
 // A read of a held SD blob that fails is no reason to ask for it again.
 func TestUnreadableSD(t *testing.T) {
 	sd := descriptor()
-	store := &failingGet{shelf: newShelf(t)}
-	s := start(t, reflector.Options{Store: store})
-	if err := store.Put(t.Context(), verified(t, sd), blob.KindSD); err != nil {
+	shelf := newShelf(t)
+	if err := shelf.Put(t.Context(), verified(t, sd), blob.KindSD); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -180,7 +179,7 @@ func TestUnreadableSD(t *testing.T) {
 		{fmt.Errorf("read: %w", blob.ErrNotFound), `{"send_sd_blob":true}`},
 		{blob.ErrCorrupt, `{"send_sd_blob":true}`},
 	} {
-		store.err = c.err
+		s := start(t, reflector.Options{Store: &failingGet{shelf, c.err}})
 		talk := s.greet()
 		talk.say(offerSD(sd))
 		talk.hear(c.answer)

@@ -339,7 +339,7 @@ func TestManyNeeded(t *testing.T) {
 
 // BAD-INPUTS 58: a connection that says nothing more is closed after its time, not before, and that is no error.
 func TestIdle(t *testing.T) {
-	const patience = 300 * time.Millisecond
+	const patience = time.Second
 	s := start(t, reflector.Options{Store: newShelf(t), MessageTimeout: patience})
 	begin := time.Now()
 	c := s.greet()
