@@ -82,6 +82,11 @@ func TestKeys(t *testing.T) {
 	f("{caching: {negative_ttl: 0, cache: {mem: }, origin: {noop: }}}", "store: caching no negative answers kept\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 7s, cache: {mem: }, origin: {noop: }}}", "store: caching negative answers kept 7s\n  cache: mem\n  origin: noop\n")
 	f("{singleflight: {component: s, store: {mem: }}}", "store: singleflight s\n  store: mem\n")
+	f("{ittt: {name: i, this: {mem: }, that: {noop: }}}", "store: ittt i\n  this: mem\n  that: noop\n")
+	f("{multiwriter: {name: m, one: {mem: }, two: {noop: }}}", "store: multiwriter m\n  one: mem\n  two: noop\n")
+	f("{multiwriter: {destinations: [{mem: }, {noop: }]}}", "store: multiwriter\n  destinations[0]: mem\n  destinations[1]: noop\n")
+	f("{proxied-s3: {name: p, writer: {mem: }, reader: {noop: }}}", "store: proxied-s3 p\n  writer: mem\n  reader: noop\n")
+	f("{proxied-s3: {writer: {mem: }}}", "store: proxied-s3 read by its writer\n  writer: mem\n")
 	f("{gcache: {name: g, max_size: '500', strategy: 3, store: {mem: }}}", "store: gcache g, 500 blobs\n  store: mem\n")
 }
 
@@ -146,6 +151,14 @@ func TestProblems(t *testing.T) {
 	f("{upstream: {upstream: 'http://h/?edge_token=secret'}}", "f.yaml:1:19: store.upstream: upstream: the address is that of a server, without ? and #; a token goes into edge_token")
 	f("{caching: {cache: {mem: }}}", "f.yaml:1:18: store.caching: the key origin is missing; put a kind of store under it, such as disk or http")
 	f("{caching: {cache: {mem: }, origin: {noop: }, negative_ttl: -1s}}", "f.yaml:1:67: store.caching.negative_ttl: -1s is negative; write a duration such as 30s")
+	f("{ittt: {this: {mem: }}}", "f.yaml:1:15: store.ittt: the key that is missing; put a kind of store under it, such as disk or http")
+	f("{multiwriter: {name: m}}", "f.yaml:1:22: store.multiwriter: the key destinations is missing; list under it the stores to write to")
+	f("{multiwriter: {destinations: []}}", "f.yaml:1:37: store.multiwriter.destinations: there is no destination; list stores, each under a dash")
+	f("{multiwriter: {destinations: [{mem: }, {disk: {}}]}}",
+		"f.yaml:1:54: store.multiwriter.destinations[1].disk: the key mount_point is missing; it is the folder to keep blobs in")
+	f("{multiwriter: {one: {disk: {mount_point: /none/a}}, two: {disk: {mount_point: /none/a}}}}",
+		"f.yaml:1:86: store.multiwriter.two.disk.mount_point: /none/a is the folder of another store already, in line 1; give each store its own")
+	f("{proxied-s3: {reader: {mem: }}}", "f.yaml:1:21: store.proxied-s3: the key writer is missing; put a kind of store under it, such as disk or http")
 	f("{gcache: {store: {mem: }}}", "f.yaml:1:17: store.gcache: the key max_size is missing; it is the number of blobs to keep, such as 500")
 	f("{gcache: {max_size: 500MB, store: {mem: }}}", `f.yaml:1:28: store.gcache.max_size: "500MB" is not a whole number`)
 	f("{gcache: {max_size: 5, strategy: 4, store: {mem: }}}", "f.yaml:1:41: store.gcache.strategy: 4 is out of range; want 0 to 3")
@@ -164,6 +177,8 @@ func TestWarnings(t *testing.T) {
 	f("{disk: {mount_point: /none/a, scrub_period: 720h}}",
 		"f.yaml:1:38: store.disk.scrub_period: has no effect: this version does not scrub yet")
 	f("{singleflight: {name: n, store: {mem: }}}", "f.yaml:1:24: store.singleflight.name: has no effect: component names it")
+	f("{multiwriter: {one: {mem: }, two: {mem: }, three: {mem: }}}",
+		"f.yaml:1:51: store.multiwriter.three: is written to, where older servers ignored it")
 	f("{mem: {name: 007}}", `f.yaml:1:21: store.mem.name: 007 without quotes is the text "7"; quote it to keep it as it is`)
 }
 
@@ -193,7 +208,6 @@ func TestLater(t *testing.T) {
 	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
 		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
 	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
-	f("{proxied-s3: {writer: {mem: }}}", "proxied-s3")
 	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
 	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet
 f.yaml:1:21: store.db_backed.usr: unknown key; did you mean user?
