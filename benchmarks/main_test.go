@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		err = serveBare(os.Args[1], os.Args[2])
 	case "peer":
 		err = servePeer(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
+	case "reflector":
+		err = serveUploads(os.Args[1], os.Args[2], os.Args[3])
 	case "fetch":
 		err = fetchAll(os.Args[1], os.Args[2])
 	case "bigmount":
