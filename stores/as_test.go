@@ -39,6 +39,15 @@ func TestAs(t *testing.T) {
 	}
 }
 
+func TestVolatileOf(t *testing.T) {
+	if got := stores.VolatileOf(wrapper{mem.New(mem.Options{Name: "a"})}); got != "mem-a keeps blobs in memory" {
+		t.Errorf("through a wrapper: %q", got)
+	}
+	if got := stores.VolatileOf(opaque{mem.New(mem.Options{})}); got != "" {
+		t.Errorf("a store that says nothing: %q", got)
+	}
+}
+
 func TestKindName(t *testing.T) {
 	for _, c := range [][3]string{{"disk", "a", "disk-a"}, {"caching", "", "caching"}} {
 		if got := stores.KindName(c[0], c[1]); got != c[2] {

@@ -71,9 +71,23 @@ type Pinner interface {
 	Pinned() int
 }
 
-// Unwrapper is a store with one child that it changes in no way that optional interfaces could notice.
+// Volatile is what stores have from which a power cut may take what a Put has promised.
+type Volatile interface {
+	// Volatile says why, in words for the log, or is empty when nothing can be lost.
+	Volatile() string
+}
+
+// Unwrapper is a store with one child that answers the optional interfaces which the store does not have itself.
 type Unwrapper interface {
 	Unwrap() Store
+}
+
+// VolatileOf is why a power cut may take what a Put into s has promised, or empty.
+func VolatileOf(s Store) string {
+	if v, ok := As[Volatile](s); ok {
+		return v.Volatile()
+	}
+	return ""
 }
 
 // As finds the outermost store from s inwards that has the optional interface T.

@@ -39,6 +39,12 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
+// The errors of a connection that a Handler's server knows better than it, wrapped by those of http.ResponseWriter.Write.
+var (
+	ErrNoActivity = errors.New("no network activity")
+	ErrProtocol   = errors.New("protocol violation")
+)
+
 // errorType is an index into errorTypes.
 type errorType uint8
 
@@ -62,6 +68,8 @@ const (
 	errWriteTimedOut
 	errPipe
 	errWriteBrokenPipe
+	errNoActivity
+	errProtocol
 	errorTypeCount
 )
 
@@ -70,6 +78,7 @@ var errorTypes = [errorTypeCount]string{
 	"other", "blob_not_found", "protected_blob", "invalid_blob_hash", "hash_mismatch", "blob_too_big",
 	"zero_byte_blob", "deadline_exceeded", "io_timeout", "unexpected_eof", "conn_reset", "read_conn_reset",
 	"write_conn_reset", "e_timedout", "read_conn_timed_out", "write_conn_timed_out", "e_pipe", "write_broken_pipe",
+	"no_network_activity", "quic_protocol_violation",
 }
 
 // typeOf sorts an error.
@@ -87,6 +96,8 @@ func typeOf(err error) errorType {
 		{context.DeadlineExceeded, errDeadline},
 		{os.ErrDeadlineExceeded, errIOTimeout},
 		{io.ErrUnexpectedEOF, errUnexpectedEOF},
+		{ErrNoActivity, errNoActivity},
+		{ErrProtocol, errProtocol},
 	} {
 		if errors.Is(err, known.is) {
 			return known.kind

@@ -12,7 +12,7 @@ import (
 
 // exchange is one request and its answer. It belongs to the goroutine that serves the connection.
 type exchange struct {
-	s    *Server
+	s    *Handler
 	w    http.ResponseWriter
 	r    *http.Request
 	conn *conn // nil when the request came over something else
@@ -26,14 +26,6 @@ type exchange struct {
 	out     sink
 }
 
-// handle is the http.Handler.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
-	q := &exchange{s: s, w: w, r: r, conn: connOf(r.Context())}
-	q.out.q = q
-	defer func() { q.finish(recover()) }()
-	q.serve()
-}
-
 // finish ends an exchange, however serve ended: failed is what it panicked with, or nil. A panic that is no abort is
 // reported and ends this connection only; its stack and value carry no request.
 func (q *exchange) finish(failed any) {
@@ -43,7 +35,7 @@ func (q *exchange) finish(failed any) {
 		q.s.opt.Logger.Error("http: panic while answering", "panic", fmt.Sprint(failed), "stack", string(debug.Stack()))
 		if !q.started {
 			q.dropHeaders(q.w.Header())
-			q.w.Header()[keyConnection] = q.s.fixed.close
+			q.lastOnConnection()
 			q.answerText(http.StatusInternalServerError, q.refusal(http.StatusInternalServerError))
 			failed = nil
 		}
@@ -65,9 +57,9 @@ func isAbort(failed any) bool {
 func (q *exchange) serve() {
 	if q.r.ContentLength != 0 {
 		// A body is not read, so where the next request begins is not known.
-		q.w.Header()[keyConnection] = q.s.fixed.close
+		q.lastOnConnection()
 	}
-	if q.r.ProtoMajor != 1 {
+	if q.r.ProtoMajor != int(q.s.over) {
 		q.answerText(http.StatusHTTPVersionNotSupported, q.refusal(http.StatusHTTPVersionNotSupported))
 		return
 	}
@@ -79,6 +71,9 @@ func (q *exchange) serve() {
 	}
 	var err error
 	q.t, err = parseTarget(q.r.URL.Path, q.r.URL.RawQuery)
+	if q.s.over == HTTP3 {
+		q.t.token, q.t.via = "", q.t.traced
+	}
 	switch {
 	case err != nil:
 		q.fail(err)
@@ -94,6 +89,14 @@ func (q *exchange) serve() {
 		q.head()
 	default:
 		q.get()
+	}
+}
+
+// lastOnConnection ends the connection with this answer. In HTTP/3 an answer ends its stream, and the header that says
+// so in HTTP/1.1 would make it malformed.
+func (q *exchange) lastOnConnection() {
+	if q.s.over == HTTP1 {
+		q.w.Header()[keyConnection] = q.s.fixed.close
 	}
 }
 

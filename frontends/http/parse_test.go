@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,7 +148,8 @@ func slowTarget(path, query string) (target, bool) {
 		}
 		return ""
 	}
-	out := target{via: true}
+	traced := slices.Contains([]string{"1", "t", "T", "true", "TRUE", "True"}, one("trace"))
+	out := target{via: true, traced: traced}
 	switch object := objectPattern.FindStringSubmatch(path); {
 	case path == "/healthz":
 		return target{route: routeHealth, via: true}, true
@@ -156,11 +158,7 @@ func slowTarget(path, query string) (target, bool) {
 	case path == "/blob":
 		out.route, out.name = routeBlob, one("hash")
 	case strings.HasPrefix(path, "/get/"):
-		out.route, out.name, out.via = routeGet, path[5:], false
-		switch one("trace") {
-		case "1", "t", "T", "true", "TRUE", "True":
-			out.via = true
-		}
+		out.route, out.name, out.via = routeGet, path[5:], traced
 	case strings.HasPrefix(path, "/has/"):
 		out.route, out.name, out.via = routeHas, path[5:], false
 	case object != nil && strings.HasPrefix(object[2], object[1]):

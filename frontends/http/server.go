@@ -9,25 +9,19 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/OdyseeTeam/prism/internal/bufpool"
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/pacedconn"
 )
 
 // Server serves blobs over HTTP/1.1. It is used once: for one Serve.
 type Server struct {
-	opt    Options
-	slots  *slots
-	count  counters
-	fixed  fixedHeaders
-	faults *faultLog
-	pieces *bufpool.Pool // for ranges to connections that are no kernel sink
-	http   *http.Server
+	*Handler
+	http *http.Server
 
-	base     context.Context // of every request; set by Serve
-	used     atomic.Bool
-	draining atomic.Bool
-	serving  sync.WaitGroup // net/http's goroutines, one a connection
+	base    context.Context // of every request; set by Serve
+	used    atomic.Bool
+	serving sync.WaitGroup // net/http's goroutines, one a connection
 
 	mu     sync.Mutex
 	silent map[*conn]struct{} // connections whose first request has not come
@@ -35,22 +29,16 @@ type Server struct {
 
 // New makes a server; it opens nothing. An error says which option is wrong.
 func New(o Options) (*Server, error) {
-	o, err := o.withDefaults()
+	h, err := NewHandler(o, HTTP1)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		opt:    o,
-		slots:  newSlots(o.MaxConcurrentRequests, o.MaxQueue, o.QueueTimeout),
-		fixed:  newFixedHeaders(),
-		faults: newFaultLog(o.Logger, time.Second),
-		pieces: bufpool.New(pieceSize, 64),
-		silent: map[*conn]struct{}{},
-	}
+	o = h.opt
+	s := &Server{Handler: h, silent: map[*conn]struct{}{}}
 	var only http.Protocols
 	only.SetHTTP1(true)
 	s.http = &http.Server{
-		Handler:                      http.HandlerFunc(s.handle),
+		Handler:                      h,
 		DisableGeneralOptionsHandler: true,
 		Protocols:                    &only,
 		MaxHeaderBytes:               maxHeaderBytes - headerSlop,
@@ -129,13 +117,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	s.base = base
-	limited := &listener{
-		Listener: ln,
-		most:     int64(s.opt.MaxConnections),
-		pace:     pace{window: s.opt.RateWindow, bytes: s.minBytes()},
-		open:     &s.count.connections,
-		refused:  &s.count.refused,
-	}
+	limited := listener{pacedconn.Listen(ln, pacedconn.PaceOf(s.opt.MinRate, s.opt.RateWindow, blob.MinSinkWrite),
+		pacedconn.Limits{
+			Most:    s.opt.MaxConnections,
+			Refusal: refusal,
+			Open:    &s.count.connections,
+			Refused: &s.count.refused,
+		})}
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Serve(limited) }()
 
@@ -156,11 +144,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	s.serving.Wait()
 	return err
-}
-
-// minBytes is what a reader must take in one window; at least a piece that goes straight to the kernel.
-func (s *Server) minBytes() int64 {
-	return max(int64(float64(s.opt.MinRate)*s.opt.RateWindow.Seconds()), 1)
 }
 
 // drain waits for requests in flight.

@@ -66,7 +66,7 @@ func (c *counters) request(r route, status int) {
 func (c *counters) failure(err error) { c.errors[typeOf(err)].Add(1) }
 
 // Stats is what the server did so far, and does now.
-func (s *Server) Stats() Stats {
+func (s *Handler) Stats() Stats {
 	out := Stats{
 		Downloads:   s.count.downloads.Load(),
 		BytesOut:    s.count.bytesOut.Load(),

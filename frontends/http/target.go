@@ -32,11 +32,12 @@ func (r route) String() string {
 
 // target is a request's path and query, understood.
 type target struct {
-	route route
-	hash  blob.Hash
-	name  string // the hash as it came, which is its wire form
-	token string // a secret
-	via   bool   // whether the answer carries Via
+	route  route
+	hash   blob.Hash
+	name   string // the hash as it came, which is its wire form
+	token  string // a secret
+	traced bool   // whether a trace was asked for
+	via    bool   // whether the answer carries Via
 }
 
 // errBadQuery is a query that could mean two things, or that does not decode.
@@ -134,8 +135,9 @@ func (t *target) readQuery(query string) error {
 		t.name = hash
 	}
 	t.token = token
+	t.traced, _ = strconv.ParseBool(trace) // what is no boolean asks for no trace
 	if t.route == routeGet {
-		t.via, _ = strconv.ParseBool(trace) // what is no boolean asks for no trace
+		t.via = t.traced
 	}
 	return nil
 }

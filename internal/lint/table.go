@@ -35,7 +35,8 @@ var table = []row{
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
+	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
+	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
@@ -56,9 +57,10 @@ var table = []row{
 	{floor: 4, pkg: "stores/caching", ours: kind, mods: "golang.org/x/time"},
 	{floor: 4, pkg: "stores/compose", ours: "blob stores internal/…"},
 	{floor: 4, pkg: "stores/disk", ours: kind + " engine… segments… index… sharded"},
+	{floor: 4, pkg: "stores/fetch", ours: "blob protocol… stores stores/refcount internal/…", net: true},
 	{floor: 4, pkg: "stores/gcache", ours: kind, mods: "github.com/hashicorp/golang-lru"},
-	{floor: 4, pkg: "stores/http", ours: kind, net: true},
-	{floor: 4, pkg: "stores/http3", ours: kind, mods: "github.com/quic-go", net: true},
+	{floor: 4, pkg: "stores/http", ours: kind + " stores/fetch", net: true},
+	{floor: 4, pkg: "stores/http3", ours: kind + " stores/fetch", mods: "github.com/quic-go", net: true},
 	{floor: 4, pkg: "stores/ittt", ours: kind},
 	{floor: 4, pkg: "stores/mem", ours: kind},
 	{floor: 4, pkg: "stores/multiwriter", ours: kind},
@@ -69,9 +71,9 @@ var table = []row{
 	{floor: 4, pkg: "stores/s3", ours: kind, mods: "github.com/aws", net: true},
 	{floor: 4, pkg: "stores/singleflight", ours: kind},
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
-	{floor: 4, pkg: "stores/upstream", ours: kind, net: true},
+	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
-	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys", net: true},
+	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
 	{floor: 5, pkg: "frontends/peer", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/reflector", ours: "blob protocol… stores internal/…", net: true},
@@ -126,5 +128,5 @@ func (r *row) allowsModule(pkg string) bool {
 // isKit says whether a package exists for tests only.
 func isKit(pkg string) bool {
 	name := path.Base(pkg)
-	return name == "crashfs" || name != "test" && strings.HasSuffix(name, "test")
+	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
 }

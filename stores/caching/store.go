@@ -258,6 +258,9 @@ func (s *Store) Close() error {
 	return errors.Join(s.cache.Close(), s.origin.Close())
 }
 
+// Volatile implements stores.Volatile: a Put is what the origin promised.
+func (s *Store) Volatile() string { return stores.VolatileOf(s.origin) }
+
 // Pinned implements stores.Pinner: handles over fills' buffers, and those of the cache and the origin.
 func (s *Store) Pinned() int {
 	n := int(s.pinned.Load())

@@ -95,6 +95,7 @@ type Store struct {
 	backend
 	name string
 	mode Mode
+	sync engine.Sync
 }
 
 // Open opens the mount, making it in an empty or missing folder, and takes its lock; ctx bounds Open alone.
@@ -112,7 +113,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	s := &Store{name: stores.KindName("disk", o.Name)}
+	sync, _ := engine.ParseSync(o.Sync) // Check has seen to the error
+	s := &Store{name: stores.KindName("disk", o.Name), sync: sync}
 	o.Logger = o.Logger.With("store", s.name)
 	mode, prefix, err := choose(o)
 	if err != nil {
@@ -151,6 +153,14 @@ func openSegments(ctx context.Context, o Options) (backend, error) {
 
 // Name is "disk-<name>".
 func (s *Store) Name() string { return s.name }
+
+// Volatile implements stores.Volatile.
+func (s *Store) Volatile() string {
+	if s.sync == engine.SyncAlways {
+		return ""
+	}
+	return fmt.Sprintf("%s has sync: %s, which answers before the disk has the blob; sync: always does not", s.name, s.sync)
+}
 
 // Mode is ModeSegments or ModeSharded.
 func (s *Store) Mode() Mode { return s.mode }

@@ -30,6 +30,20 @@ func open(t *testing.T, o disk.Options) *disk.Store {
 	return s
 }
 
+func TestVolatile(t *testing.T) {
+	for sync, want := range map[string]string{
+		"":         "disk-a has sync: interval, which answers before the disk has the blob; sync: always does not",
+		"never":    "disk-a has sync: never, which answers before the disk has the blob; sync: always does not",
+		"always":   "",
+		"interval": "disk-a has sync: interval, which answers before the disk has the blob; sync: always does not",
+	} {
+		s := open(t, disk.Options{Name: "a", MountPoint: t.TempDir(), Mode: disk.ModeSegments, SegmentSize: 16 << 20, Sync: sync})
+		if got := stores.VolatileOf(s); got != want {
+			t.Errorf("sync %q: %q", sync, got)
+		}
+	}
+}
+
 func TestConformance(t *testing.T) {
 	for name, o := range map[string]disk.Options{
 		"segments":         {Mode: disk.ModeSegments, SegmentSize: 16 << 20},

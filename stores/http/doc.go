@@ -9,9 +9,6 @@
 //	    header_timeout: 15s
 //	    idle_timeout: 15s                       # of a body: no byte for so long ends the transfer
 //
-// An origin is not trusted: redirects are not followed, compressed bodies are refused, a body is never read beyond
-// 2 MiB, a 200 without bytes is a miss, and everything that is neither a good 200 nor a plain 404 or 403 is an error
-// and never blob.ErrNotFound. The bytes are verified by blob.Stream's Collect, or by Get.
-//
-// The store only reads: Put and Delete are errors.ErrUnsupported. It keeps no blobs and retries nothing.
+// What is taken from an origin, and what is not, is said in stores/fetch. A 403 is a miss: a bucket that nobody may list
+// says so of what it does not hold.
 package http

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/breaker"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/http"
@@ -486,4 +487,63 @@ func TestIdleIsADeadline(t *testing.T) {
 	if _, err := s.Get(t.Context(), blob.Hash{1}); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
+}
+
+// An origin that keeps failing is not asked for a moment. Misses, wrong bytes and callers who leave are no failures.
+func TestBreaker(t *testing.T) {
+	v := storetest.Blob(t, 1, 100)
+	f := func(name string, opens bool, call func(s *http.Store, o *storetest.Origin)) {
+		t.Helper()
+		origin := storetest.NewOrigin(t)
+		s := open(t, http.Options{Endpoint: origin.URL, HeaderTimeout: 20 * time.Millisecond, IdleTimeout: 20 * time.Millisecond})
+		for range 20 {
+			call(s, origin)
+		}
+		asked := origin.Gets() + origin.Heads()
+		_, err := s.Get(t.Context(), v.Hash())
+		if got := errors.Is(err, breaker.ErrOpen); got != opens || got && !errors.Is(err, blob.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if opens && (asked >= 20 || origin.Gets()+origin.Heads() != asked) {
+			t.Errorf("%s: the origin was asked %d times", name, origin.Gets()+origin.Heads())
+		}
+	}
+	faults := map[string]nethttp.HandlerFunc{}
+	for _, fault := range storetest.Faults() {
+		faults[fault.Name] = fault.Handler(v)
+	}
+	for name, opens := range map[string]bool{
+		"missing": false, "forbidden": false, "200 with 0 bytes": false, "wrong bytes": false,
+		"500": true, "hangs before its headers": true, "hangs in the body": true, "dies mid-body": true,
+	} {
+		if faults[name] == nil {
+			t.Fatalf("no fault %q", name)
+		}
+		for how, get := range getters {
+			f(name+", "+how, opens, func(s *http.Store, o *storetest.Origin) {
+				o.Answer(faults[name])
+				_, _ = get(t.Context(), s, v.Hash())
+			})
+		}
+	}
+	f("500 to Has", true, func(s *http.Store, o *storetest.Origin) {
+		o.Answer(faults["500"])
+		_, _ = s.Has(t.Context(), v.Hash())
+	})
+	f("callers who leave", false, func(s *http.Store, o *storetest.Origin) {
+		ctx, cancel := context.WithCancel(t.Context())
+		o.Answer(func(w nethttp.ResponseWriter, r *nethttp.Request) {
+			cancel()
+			<-r.Context().Done()
+		})
+		_, _ = s.Get(ctx, v.Hash())
+		o.Answer(nil)
+	})
+	f("no failures", false, func(s *http.Store, o *storetest.Origin) {
+		o.Put(v)
+		if _, err := getters["Get"](t.Context(), s, v.Hash()); err != nil {
+			t.Error(err)
+		}
+		o.Remove(v.Hash())
+	})
 }

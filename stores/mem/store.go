@@ -126,6 +126,9 @@ func (s *Store) closed() error { return fmt.Errorf("%s: closed: %w", s.name, blo
 // Pinned implements stores.Pinner.
 func (s *Store) Pinned() int { return int(s.pinned.Load()) }
 
+// Volatile implements stores.Volatile.
+func (s *Store) Volatile() string { return s.name + " keeps blobs in memory" }
+
 // Stats is a snapshot.
 type Stats struct {
 	Blobs int

@@ -30,6 +30,9 @@ type Store struct {
 // New makes a store.
 func New(o Options) *Store { return &Store{name: stores.KindName("noop", o.Name)} }
 
+// Volatile implements stores.Volatile.
+func (s *Store) Volatile() string { return s.name + " keeps nothing" }
+
 // Name implements stores.Store.
 func (s *Store) Name() string { return s.name }
 

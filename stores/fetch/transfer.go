@@ -1,11 +1,11 @@
-package http
+package fetch
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 	"io"
-	nethttp "net/http"
+	"net/http"
 	"os"
 	"time"
 
@@ -17,45 +17,58 @@ import (
 type transfer struct {
 	store  *Store
 	hash   blob.Hash
-	resp   *nethttp.Response
+	resp   *http.Response
 	size   int64           // of the body; -1 if the origin did not say
 	parent context.Context // the caller's
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	unhook func() bool // from the store's Close
 	timer  *time.Timer // ends ctx when a read brings nothing for too long
+	done   func(error) // tells the breaker how it went; nil once it was told
+	failed error       // why the transfer failed, if it did
 }
 
 // ask sends a request and gives its answer, whatever the status. The caller ends the transfer.
-func (s *Store) ask(ctx context.Context, method string, h blob.Hash) (*transfer, error) {
+func (s *Store) ask(ctx context.Context, call Call, h blob.Hash) (*transfer, error) {
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	t := &transfer{store: s, hash: h, parent: ctx}
+	done, err := s.breaker.Allow()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, blob.ErrUnavailable)
+	}
+	t := &transfer{store: s, hash: h, parent: ctx, done: done}
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	t.unhook = context.AfterFunc(s.root, func() { t.cancel(s.errClosed()) })
-	req, err := s.newRequest(t.ctx, method, h)
-	if err != nil {
+	if err := t.send(call); err != nil {
 		t.end()
 		return nil, err
 	}
-	// RoundTrip and not a Client: it follows no redirect and keeps the URL, which may hold a token, out of errors.
-	t.resp, err = s.transport.RoundTrip(req) //nolint:bodyclose // end closes it
-	if err != nil {
-		err = t.fault("ask for", err)
-		t.end()
-		return nil, err
-	}
-	t.timer = time.AfterFunc(s.idle, func() {
-		t.cancel(fmt.Errorf("no byte came for %v: %w", s.idle, os.ErrDeadlineExceeded))
+	idle := s.origin.IdleTimeout
+	t.timer = time.AfterFunc(idle, func() {
+		t.cancel(fmt.Errorf("no byte came for %v: %w", idle, os.ErrDeadlineExceeded))
 	})
 	t.timer.Stop()
 	return t, nil
 }
 
+// send sends the request and waits for the header of its answer.
+func (t *transfer) send(call Call) error {
+	req, err := t.store.newRequest(t.ctx, call, t.hash)
+	if err != nil {
+		return err
+	}
+	// RoundTrip and not a Client: it follows no redirect and keeps the URL, which may hold a token, out of errors.
+	t.resp, err = t.store.origin.Transport.RoundTrip(req) //nolint:bodyclose // end closes it
+	if err != nil {
+		return t.fault("ask for", err)
+	}
+	return nil
+}
+
 // fetch asks for a blob and takes only an answer whose body may be one. The caller ends or closes the transfer.
 func (s *Store) fetch(ctx context.Context, h blob.Hash) (*transfer, error) {
-	t, err := s.ask(ctx, nethttp.MethodGet, h)
+	t, err := s.ask(ctx, s.origin.Get, h)
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +82,17 @@ func (s *Store) fetch(ctx context.Context, h blob.Hash) (*transfer, error) {
 // accept judges the head of an answer to GET.
 func (t *transfer) accept() error {
 	switch t.resp.StatusCode {
-	case nethttp.StatusOK, nethttp.StatusNotFound:
+	case http.StatusOK, http.StatusNotFound:
 		blob.TraceOf(t.parent).Add(httpblob.DecodeVia(t.resp.Header.Get(httpblob.ViaHeader))...)
 	}
 	switch t.resp.StatusCode {
-	case nethttp.StatusOK:
-	case nethttp.StatusNotFound, nethttp.StatusForbidden:
+	case http.StatusOK:
+	case http.StatusNotFound:
 		t.drain()
 		return t.notFound()
+	case http.StatusForbidden:
+		t.drain()
+		return t.errorf("%w", t.store.origin.Forbidden)
 	default:
 		return t.badStatus()
 	}
@@ -98,34 +114,37 @@ func (t *transfer) notFound() error { return t.errorf("%w", blob.ErrNotFound) }
 // badStatus says nothing about whether the blob exists.
 func (t *transfer) badStatus() error {
 	code := t.resp.StatusCode
-	hint := nethttp.StatusText(code)
+	hint := http.StatusText(code)
 	if 300 <= code && code < 400 {
-		hint = "redirects are not followed; point endpoint at the place itself"
+		hint = "redirects are not followed; configure the place itself"
 	}
-	return t.errorf("%w: the origin answers %d (%s)", blob.ErrUnavailable, code, hint)
+	t.failed = t.errorf("%w: the origin answers %d (%s)", blob.ErrUnavailable, code, hint)
+	return t.failed
 }
 
 // errorf names the store and the blob before what it is given.
 func (t *transfer) errorf(format string, args ...any) error {
-	return fmt.Errorf("%s: get %s: %w", t.store.name, t.hash.Short(), fmt.Errorf(format, args...))
+	return fmt.Errorf("%s: get %s: %w", t.store.origin.Name, t.hash.Short(), fmt.Errorf(format, args...))
 }
 
 // fault is the error of a call that failed with err: the caller's context comes first, then what ended the transfer,
 // then err itself.
 func (t *transfer) fault(call string, err error) error {
-	where := fmt.Sprintf("%s: %s %s", t.store.name, call, t.hash.Short())
+	where := fmt.Sprintf("%s: %s %s", t.store.origin.Name, call, t.hash.Short())
 	if ended := t.parent.Err(); ended != nil {
-		return fmt.Errorf("%s: %w", where, ended)
+		t.failed = fmt.Errorf("%s: %w", where, ended)
+		return t.failed
 	}
 	if cause := context.Cause(t.ctx); cause != nil {
 		err = cause
 	}
-	return fmt.Errorf("%s: %w: %w", where, blob.ErrUnavailable, err)
+	t.failed = fmt.Errorf("%s: %w: %w", where, blob.ErrUnavailable, err)
+	return t.failed
 }
 
 // Read implements io.Reader.
 func (t *transfer) Read(p []byte) (int, error) {
-	t.timer.Reset(t.store.idle)
+	t.timer.Reset(t.store.origin.IdleTimeout)
 	n, err := t.resp.Body.Read(p)
 	t.timer.Stop()
 	if err != nil && err != io.EOF {
@@ -150,6 +169,10 @@ func (t *transfer) end() {
 		t.resp.Body.Close()
 	}
 	t.cancel(nil)
+	if t.done != nil {
+		t.done(t.failed)
+		t.done = nil
+	}
 }
 
 // The bounds of a drain.
@@ -160,7 +183,7 @@ const (
 
 // drain reads a small body that nobody wants, so that the connection can be used again.
 func (t *transfer) drain() {
-	t.timer.Reset(min(drainTime, t.store.idle))
+	t.timer.Reset(min(drainTime, t.store.origin.IdleTimeout))
 	defer t.timer.Stop()
 	_, _ = io.CopyN(io.Discard, t.resp.Body, drainBytes) // only the connection's reuse depends on it
 }
@@ -169,7 +192,9 @@ func (t *transfer) drain() {
 func (t *transfer) takeBuffer() ([]byte, error) {
 	buf, err := t.store.bufs.Get(t.ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", t.fault("wait for a buffer for", err), blob.ErrBusy)
+		err = fmt.Errorf("%w: %w", t.fault("wait for a buffer for", err), blob.ErrBusy)
+		t.failed = err
+		return nil, err
 	}
 	return buf, nil
 }

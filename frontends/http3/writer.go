@@ -1,0 +1,108 @@
+package http3d
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	httpd "github.com/OdyseeTeam/prism/frontends/http"
+)
+
+// writer is the answer to one request, with its reader's pace: while writes wait for the reader, it takes so many bytes
+// in each window. Only time spent in writes counts.
+type writer struct {
+	http.ResponseWriter
+	stream interface{ SetWriteDeadline(time.Time) error }
+	window time.Duration
+	least  int64
+
+	spent time.Duration // of the window, in writes
+	moved int64         // in the window
+}
+
+func newWriter(w http.ResponseWriter, window time.Duration, least int64) *writer {
+	out := &writer{ResponseWriter: w, window: window, least: least}
+	out.stream, _ = w.(interface{ SetWriteDeadline(time.Time) error })
+	return out
+}
+
+// WriteHeader gives the header a window: it leaves with the first bytes of the body, or at the end of the request.
+func (w *writer) WriteHeader(status int) {
+	w.arm(time.Now())
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// arm ends the window at its time.
+func (w *writer) arm(now time.Time) {
+	if w.stream != nil {
+		_ = w.stream.SetWriteDeadline(now.Add(w.window - w.spent)) // fails on a stream that is gone, as writes do
+	}
+}
+
+// Write writes p, window by window.
+func (w *writer) Write(p []byte) (int, error) {
+	done := 0
+	for {
+		start := time.Now()
+		w.arm(start)
+		n, err := w.ResponseWriter.Write(p[done:])
+		done += n
+		w.moved += int64(n)
+		w.spent += time.Since(start)
+		late := errors.Is(err, os.ErrDeadlineExceeded)
+		if late || w.spent >= w.window {
+			if w.moved < w.least {
+				return done, errSlow
+			}
+			w.spent, w.moved = 0, 0
+		}
+		if !late {
+			return done, sorted(err)
+		}
+	}
+}
+
+// finish gives what the handler left in buffers a window of its own.
+func (w *writer) finish() {
+	w.spent = 0
+	w.arm(time.Now())
+}
+
+// Flush implements http.Flusher: small writes are kept back to make one packet of them.
+func (w *writer) Flush() {
+	if f, ok := w.ResponseWriter.(http.Flusher); ok {
+		w.arm(time.Now())
+		f.Flush()
+	}
+}
+
+var errSlow = fmt.Errorf("http3: the reader is too slow: %w", os.ErrDeadlineExceeded)
+
+// sorted is an error of a stream in the terms of frontends/http.
+func sorted(err error) error {
+	var idle *quic.IdleTimeoutError
+	var violation *quic.TransportError
+	var reset *http3.Error
+	var stream *quic.StreamError
+	var closed *quic.ApplicationError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &idle):
+		return fmt.Errorf("%w: %w", httpd.ErrNoActivity, err)
+	case errors.As(err, &violation):
+		return fmt.Errorf("%w: %w", httpd.ErrProtocol, err)
+	case errors.As(err, &reset), errors.As(err, &stream), errors.As(err, &closed):
+		return &net.OpError{Op: "write", Net: "udp", Err: fmt.Errorf("%w: %w", syscall.ECONNRESET, err)}
+	}
+	return err
+}
+
+var _ http.Flusher = (*writer)(nil)
