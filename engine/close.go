@@ -62,6 +62,9 @@ func (e *Engine) stopCommitter() {
 // finish seals and syncs everything, so that the next open has nothing to do.
 func (e *Engine) finish() error {
 	if err := e.ix.Err(); err != nil {
+		if errors.Is(err, index.ErrCorrupt) {
+			_ = e.askRebuild(err) // if it could not be noted when it was met
+		}
 		return err
 	}
 	e.act.mu.Lock()

@@ -54,7 +54,8 @@ type Engine struct {
 	deadSegs  map[segments.ID]*seg // the reclaimer's input
 	condemned chan condemnation
 
-	askOnce    sync.Once          // that the index be made anew
+	askMu      sync.Mutex
+	asked      bool               // that the index be made anew, under askMu
 	lost       []index.SegmentRow // rows whose file is missing
 	leftMu     sync.Mutex
 	left       map[segments.ID]struct{} // segments that recovery has yet to finish

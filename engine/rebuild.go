@@ -41,16 +41,20 @@ func (e *Engine) indexFailed(err error) {
 }
 
 // askRebuild notes on disk, outside of the index, that the next open must make the index anew: what is damaged would be
-// met again, or not be met while it misleads.
-func (e *Engine) askRebuild(why error) (err error) {
-	e.askOnce.Do(func() {
-		if err = e.mnt.RequestRebuild(why.Error()); err != nil {
-			e.ioError("quarantine", err)
-			e.log.Error("it cannot be noted that the index is damaged; move the folder index out of the mount before the next start",
-				"dir", e.o.Dir, "err", err)
-			return
-		}
-		e.log.Error("the index is damaged; the next start makes it anew from the segments", "dir", e.o.Dir, "err", why)
-	})
-	return err
+// met again, or not be met while it misleads. What could not be noted is tried again by Close.
+func (e *Engine) askRebuild(why error) error {
+	e.askMu.Lock()
+	defer e.askMu.Unlock()
+	if e.asked {
+		return nil
+	}
+	if err := e.mnt.RequestRebuild(why.Error()); err != nil {
+		e.ioError("quarantine", err)
+		e.log.Error("it cannot be noted that the index is damaged; move the folder index out of the mount before the next start",
+			"dir", e.o.Dir, "err", err)
+		return err
+	}
+	e.asked = true
+	e.log.Error("the index is damaged; the next start makes it anew from the segments", "dir", e.o.Dir, "err", why)
+	return nil
 }

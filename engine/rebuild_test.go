@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,12 +86,30 @@ func mustServeAll(t *testing.T, fs *crashfs.FS, all []blob.Verified) {
 // TestDamageFoundWhileServing damages blob rows below an engine that is open: whoever meets them latches the index, and
 // the next start makes it anew.
 func TestDamageFoundWhileServing(t *testing.T) {
+	t.Run("noted at once", func(t *testing.T) { damageFoundWhileServing(t, nil) })
+	t.Run("noted by Close", func(t *testing.T) {
+		failed := false
+		damageFoundWhileServing(t, func(op crashfs.Op) error {
+			if op.Kind == crashfs.OpCreate && filepath.Dir(op.Path) == enginetest.Dir && !failed {
+				failed = true
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		if !failed {
+			t.Error("nothing was to be noted")
+		}
+	})
+}
+
+func damageFoundWhileServing(t *testing.T, hook func(crashfs.Op) error) {
 	fs, all := filled(t, 400)
 	e, err := engine.Open(t.Context(), small(fs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	damageTables(t, fs, filepath.Join(enginetest.Dir, "index"))
+	fs.SetHook(hook)
 	for _, v := range all {
 		if h, err := e.Get(t.Context(), v.Hash()); err == nil {
 			h.Release()
@@ -98,6 +117,7 @@ func TestDamageFoundWhileServing(t *testing.T) {
 	}
 	eventually(t, "the index to latch", func() bool { return e.Stats().IndexFailed })
 	answers(t, "Close", func() { _ = e.Close() })
+	fs.SetHook(nil)
 	if names := quarantined(t, fs); len(names) != 0 {
 		t.Fatalf("before the restart there lie %v in quarantine", names)
 	}

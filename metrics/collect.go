@@ -124,6 +124,7 @@ func (c *collector) collectDisk(s sink, st engine.Stats, name string) {
 		{o.diskPuts, st.Puts}, {o.diskPutBytes, st.PutBytes}, {o.diskPutting, st.PutsInFlight},
 		{o.diskRejected, st.Rejected}, {o.diskDeletes, st.Deletes}, {o.diskEvictions, st.Evicted},
 		{o.diskEvictedBytes, st.EvictedBytes}, {o.diskKept, st.Kept}, {o.diskPunched, st.Punched},
+		{o.diskOpenSegments, int64(st.Open)}, {o.diskAside, st.Aside},
 		{o.diskUnlinked, st.Unlinked}, {o.diskQuarantined, st.Quarantined}, {o.diskRecovered, st.RecoveredBlobs},
 		{o.diskColdBuffers, int64(st.ColdBuffers)}, {o.indexStalls, st.Pebble.WriteStalls},
 		{o.indexSlow, st.Pebble.SlowWrites}, {o.indexDebt, st.Pebble.CompactionDebt},

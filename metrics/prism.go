@@ -15,7 +15,7 @@ type own struct {
 	passedThrough, cacheErrors, negativeHits family
 
 	diskLimit, diskUsed, diskFree, diskIndex, diskPending, diskLive, diskSD family
-	diskSegments, diskBlobs                                                 family
+	diskSegments, diskOpenSegments, diskAside, diskBlobs                    family
 	diskPuts, diskPutBytes, diskPutting, diskRejected, diskDeletes          family
 	diskEvictions, diskEvictedBytes, diskKept, diskEvictAge                 family
 	diskPunched, diskUnlinked, diskQuarantined, diskRecovered               family
@@ -81,6 +81,8 @@ func (o *own) disk() {
 	o.diskEvictAge = o.gauge("disk_last_evicted_age_seconds", "Age of the blob that was evicted last.", labels...)
 	o.diskPunched = o.counter("disk_punched_ranges_total", "Ranges given back to the file system.", labels...)
 	o.diskUnlinked = o.counter("disk_unlinked_segments_total", "Segments removed.", labels...)
+	o.diskOpenSegments = o.gauge("disk_open_segments", "Segments that are open and mapped.", labels...)
+	o.diskAside = o.gauge("disk_aside_bytes", "Bytes of the mount that what was moved to quarantine takes.", labels...)
 	o.diskQuarantined = o.counter("disk_quarantined_total", "Records taken out of use because they could not be read.", labels...)
 	o.diskRecovered = o.counter("disk_recovered_blobs_total", "Blobs put back into the index after an unclean stop.", labels...)
 

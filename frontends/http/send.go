@@ -110,7 +110,7 @@ func (q *exchange) transfer(h blob.Handle, part span, size int64) (int64, error)
 	q.s.count.sending.Add(1)
 	defer q.s.count.sending.Add(-1)
 	switch {
-	case q.conn != nil && q.conn.tcp != nil:
+	case q.conn != nil && q.conn.IsTCP():
 		return h.SendTo(&q.out, part.off, part.n)
 	case part.n == size:
 		return h.WriteTo(&q.out.body)
@@ -169,9 +169,9 @@ func (b *body) Flush() {
 // as it is when it is larger than they are, and mapped memory always is. The connection holds the header for it.
 func (b *body) begin() {
 	b.q.start(b.status)
-	if c := b.q.conn; c != nil && c.tcp != nil {
+	if c := b.q.conn; c != nil && c.IsTCP() {
 		if f, ok := b.q.w.(http.Flusher); ok {
-			c.holdHeader()
+			c.Hold()
 			f.Flush()
 		}
 	}

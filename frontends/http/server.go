@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/pacedconn"
 )
 
 // Server serves blobs over HTTP/1.1. It is used once: for one Serve.
@@ -114,13 +117,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	s.base = base
-	limited := &listener{
-		Listener: ln,
-		most:     int64(s.opt.MaxConnections),
-		pace:     pace{window: s.opt.RateWindow, bytes: s.minBytes()},
-		open:     &s.count.connections,
-		refused:  &s.count.refused,
-	}
+	limited := listener{pacedconn.Listen(ln, pacedconn.PaceOf(s.opt.MinRate, s.opt.RateWindow, blob.MinSinkWrite),
+		pacedconn.Limits{
+			Most:    s.opt.MaxConnections,
+			Refusal: refusal,
+			Open:    &s.count.connections,
+			Refused: &s.count.refused,
+		})}
 	ended := make(chan error, 1)
 	go func() { ended <- s.http.Serve(limited) }()
 
@@ -141,11 +144,6 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	s.serving.Wait()
 	return err
-}
-
-// minBytes is what a reader must take in one window; at least a piece that goes straight to the kernel.
-func (s *Server) minBytes() int64 {
-	return max(int64(float64(s.opt.MinRate)*s.opt.RateWindow.Seconds()), 1)
 }
 
 // drain waits for requests in flight.

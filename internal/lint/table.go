@@ -22,7 +22,7 @@ var table = []row{
 	{floor: 0, pkg: "blob"},
 	{floor: 0, pkg: "protocol/httpblob", ours: "blob"},
 	{floor: 0, pkg: "protocol/peer", ours: "blob"},
-	{floor: 0, pkg: "protocol/reflector", ours: "blob"},
+	{floor: 0, pkg: "protocol/reflector", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/stream", ours: "blob"},
 	{floor: 0, pkg: "internal/bufpool"},
 	{floor: 0, pkg: "internal/breaker", mods: "github.com/sony/gobreaker"},
@@ -30,11 +30,13 @@ var table = []row{
 	{floor: 0, pkg: "internal/diskfs", mods: "golang.org/x/sys"},
 	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs"},
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
+	{floor: 0, pkg: "internal/jsonscan"},
 	{floor: 0, pkg: "internal/leaktest"},
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "internal/process", net: true},
+	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
+	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
@@ -71,10 +73,11 @@ var table = []row{
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
-	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", mods: "golang.org/x/sys", net: true},
+	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
 	{floor: 5, pkg: "frontends/peer", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/reflector", ours: "blob protocol… stores internal/…", net: true},
+	{floor: 5, pkg: "frontends/upload/reflectclient", ours: "blob protocol/reflector", net: true},
 	{floor: 5, pkg: "frontends/frontendtest", ours: "blob protocol… stores… frontends/… internal/…", net: true},
 
 	{floor: 6, pkg: "metrics", ours: "…", mods: "github.com/prometheus", net: true},
@@ -82,7 +85,7 @@ var table = []row{
 	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
-	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/…", net: true},
+	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},
 }
 
 const (
@@ -125,5 +128,5 @@ func (r *row) allowsModule(pkg string) bool {
 // isKit says whether a package exists for tests only.
 func isKit(pkg string) bool {
 	name := path.Base(pkg)
-	return name == "crashfs" || name != "test" && strings.HasSuffix(name, "test")
+	return name == "crashfs" || name == "testbed" || name != "test" && strings.HasSuffix(name, "test")
 }

@@ -1,5 +1,5 @@
-// Package stream holds what is known about streams as bytes: so far, which blobs are SD blobs. An SD blob is the JSON
-// descriptor of a stream; it names the stream's content blobs and gates all of it, so caches keep it longer.
+// Package stream holds what is known about streams as bytes: which blobs are SD blobs, and which content blobs one
+// names. An SD blob is the JSON descriptor of a stream; it gates all of the stream, so caches keep it longer.
 //
 // The package is pure: bytes in, values out. It trusts nothing that it is given.
 package stream

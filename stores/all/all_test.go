@@ -73,6 +73,9 @@ func TestKeys(t *testing.T) {
 		"store: http3 p, https://h.example:5568\n")
 	f("{http3: {address: 'h:1', timeout: 0}}", "store: http3 h:1\n")
 	f("{upstream: {name: u, upstream: 'http://me:secret@h:1', edge_token: t0ken, dial_timeout: 1s}}", "store: upstream u, http://me:xxxxx@h:1\n")
+	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, sharding_size: 4, acl: NONE, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}",
+		"store: s3 n, bucket b in r, acl none\n")
+	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: s3.example.com}}", "store: s3 bucket b at s3.example.com\n")
 	f("{caching: {name: c, cache: {mem: }, origin: {noop: }}}", "store: caching c\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 0, cache: {mem: }, origin: {noop: }}}", "store: caching no negative answers kept\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 7s, cache: {mem: }, origin: {noop: }}}", "store: caching negative answers kept 7s\n  cache: mem\n  origin: noop\n")
@@ -124,6 +127,16 @@ func TestProblems(t *testing.T) {
 	f("{http3: {timeoutt: 1s, address: 'h:1'}}", "f.yaml:1:17: store.http3.timeoutt: unknown key; did you mean timeout?")
 	f("{upstream: }", "f.yaml:1:19: store.upstream: the key upstream is missing; it is the address of the other server, such as https://example.com:5569/")
 	f("{upstream: {upstream: 'http://h/?edge_token=secret'}}", "f.yaml:1:19: store.upstream: upstream: the address is that of a server, without ? and #; a token goes into edge_token")
+	f("{s3: {aws_secret: s, region: r}}", "f.yaml:1:13: store.s3: the key aws_id is missing; it is the id of the key that may use the bucket\n"+
+		"f.yaml:1:13: store.s3: the key bucket is missing; it is the name of the bucket to keep blobs in")
+	f("{s3: {aws_id: i, region: r, bucket: b}}", "f.yaml:1:13: store.s3: the key aws_secret is missing; it, or aws_secret_file, is the secret of the key aws_id")
+	f("{s3: {aws_id: i, aws_secret: s, bucket: b}}", "f.yaml:1:13: store.s3: s3: region is missing; it is the one that the bucket is in, such as us-east-1")
+	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: 'https://user:pass@h'}}",
+		"f.yaml:1:13: store.s3: s3: endpoint is more than an address such as https://s3.example.com; keys go into aws_id and aws_secret")
+	f("{s3: {aws_id: i, aws_secret: s, region: r, bucket: b, acl: public}}", `f.yaml:1:67: store.s3.acl: "public" is not known; `+
+		"want none or private or public-read or public-read-write or authenticated-read or aws-exec-read or bucket-owner-read or bucket-owner-full-control")
+	f("{s3: {aws_id: i, aws_secret_file: /none/secret, region: r, bucket: b}}",
+		"f.yaml:1:42: store.s3.aws_secret_file: stat /none/secret: no such file or directory")
 	f("{caching: {cache: {mem: }}}", "f.yaml:1:18: store.caching: the key origin is missing; put a kind of store under it, such as disk or http")
 	f("{caching: {cache: {mem: }, origin: {noop: }, negative_ttl: -1s}}", "f.yaml:1:67: store.caching.negative_ttl: -1s is negative; write a duration such as 30s")
 	f("{gcache: {store: {mem: }}}", "f.yaml:1:17: store.gcache: the key max_size is missing; it is the number of blobs to keep, such as 500")
@@ -173,12 +186,11 @@ func TestLater(t *testing.T) {
 	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
 		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
 	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
-	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, endpoint: e, sharding_size: 4, acl: none}}", "s3")
 	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "peer")
 	f("{ittt: {name: n, this: {mem: }, that: {peer: {address: 'h:1'}}}}", "ittt", "peer")
-	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {s3: {}}}}", "multiwriter", "s3")
-	f("{multiwriter: {destinations: [{mem: }, {s3: {}}]}}", "multiwriter", "s3")
-	f("{proxied-s3: {name: n, writer: {s3: {}}, reader: {mem: }}}", "proxied-s3", "s3")
+	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {peer: {}}}}", "multiwriter", "peer")
+	f("{multiwriter: {destinations: [{mem: }, {peer: {}}]}}", "multiwriter", "peer")
+	f("{proxied-s3: {name: n, writer: {peer: {}}, reader: {mem: }}}", "proxied-s3", "peer")
 	f("{proxied-s3: {writer: {mem: }}}", "proxied-s3")
 	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
 	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet

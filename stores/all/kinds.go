@@ -14,6 +14,7 @@ func Kinds() []compose.Kind {
 		{Name: "http", Read: readHTTP},
 		{Name: "http3", Read: readHTTP3},
 		{Name: "upstream", Read: readUpstream},
+		{Name: "s3", Read: readS3},
 		{Name: "singleflight", Read: readSingleflight},
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},

@@ -13,7 +13,6 @@ import (
 func later() []compose.Kind {
 	return []compose.Kind{
 		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
-		{Name: "s3", NotYet: true, Read: checkS3},
 		{Name: "peer", NotYet: true, Read: checkRemote},
 		{Name: "ittt", NotYet: true, Read: checkIttt},
 		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
@@ -47,14 +46,6 @@ func checkDBBacked(n *compose.Node) compose.Spec {
 	bools(n, "has_cap", "soft_deletes", "delete_on_miss", "log_queries", "create_schema")
 	n.OneOf("sync", &word, "write_through", "write_behind")
 	n.Child("store")
-	return nil
-}
-
-func checkS3(n *compose.Node) compose.Spec {
-	var secret string
-	texts(n, "name", "aws_id", "region", "bucket", "endpoint", "acl")
-	n.Secret("aws_secret", &secret)
-	readShardingSize(n)
 	return nil
 }
 

@@ -361,7 +361,8 @@ func (s *Store) admit(ctx context.Context, f *fill, v blob.Verified, b *body) er
 
 // store puts a blob into the cache and pins it there.
 func (s *Store) store(ctx context.Context, v blob.Verified) (blob.Handle, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.admitTimeout)
+	// Close waits for it: the blob is whole, and a client may have it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.admitTimeout)
 	defer cancel()
 	if err := s.cache.Put(ctx, v, stream.Sniff(v.Bytes())); err != nil {
 		return nil, err

@@ -332,6 +332,38 @@ func TestTrace(t *testing.T) {
 	f("mem", "caching")
 }
 
+// Close waits for a blob that is on its way into the cache.
+func TestCloseWaitsForAnAdmission(t *testing.T) {
+	s, cache, origin := overHooked(t, caching.Options{})
+	v := storetest.Blob(t, 1, 100)
+	mustPut(t, origin, v)
+	reached, gate := make(chan struct{}), make(chan struct{})
+	admitted := make(chan error, 1)
+	cache.onPut = func(ctx context.Context, _ blob.Verified, _ blob.Kind) error {
+		close(reached)
+		<-gate
+		admitted <- ctx.Err()
+		return nil
+	}
+	wantBytes(t, s, v)
+	<-reached
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	eventually(t, "Close to begin", func() bool {
+		_, err := s.Has(t.Context(), v.Hash())
+		return errors.Is(err, blob.ErrUnavailable)
+	})
+	close(gate)
+	wg.Wait()
+	if err := <-admitted; err != nil {
+		t.Errorf("the cache was told to stop: %v", err)
+	}
+}
+
 // Close ends the fill of an origin that hangs, in the queue and under way, and tells the waiters so.
 func TestCloseEndsFills(t *testing.T) {
 	leaktest.Check(t)

@@ -1,31 +1,28 @@
-package httpd
+package pacedconn
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// conn is an accepted connection under net/http. It adds two things to net.Conn.
+// Conn is an accepted connection. It adds two things to net.Conn.
 //
-// A header can be held back until the body's first bytes come, so that one system call carries both: net/http empties
-// its buffers with a flush, and a flush alone would be a packet of its own.
+// A header can be held back until the body's first bytes come, so that one system call carries both: see Hold.
 //
-// The reader's pace is enforced on every write: see pace.
+// The reader's pace is enforced on every write: see Pace.
 //
-// As net.Conn demands, one goroutine may read while another writes; writes are net/http's alone, one at a time.
-type conn struct {
+// As net.Conn demands, one goroutine may read while another writes; writes come one at a time.
+type Conn struct {
 	net.Conn
 	tcp   *net.TCPConn    // nil when the connection is anything else
 	raw   syscall.RawConn // of tcp
-	pace  pace
+	pace  Pace
 	total int64 // bytes that the kernel took, ever
 
 	hold bool   // the next Write is a header
@@ -38,15 +35,14 @@ type conn struct {
 	attempt func(uintptr) bool // writeSome, bound once
 
 	clock  clock
-	open   *atomic.Int64
+	leave  func() // gives the place back
 	closed sync.Once
-	silent bool // it is in Server.silent; for Server.track alone, which net/http calls in sequence
 }
 
-var _ net.Conn = (*conn)(nil)
+var _ net.Conn = (*Conn)(nil)
 
-func newConn(nc net.Conn, p pace, open *atomic.Int64) (*conn, error) {
-	c := &conn{Conn: nc, pace: p, open: open}
+func newConn(nc net.Conn, p Pace, leave func()) (*Conn, error) {
+	c := &Conn{Conn: nc, pace: p, leave: leave}
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		raw, err := tcp.SyscallConn()
 		if err != nil {
@@ -58,20 +54,14 @@ func newConn(nc net.Conn, p pace, open *atomic.Int64) (*conn, error) {
 	return c, nil
 }
 
-// connKey is the key under which a request's context has its conn.
-type connKey struct{}
+// IsTCP says whether the connection is plain TCP: whether Hold works and Write may be given mapped memory.
+func (c *Conn) IsTCP() bool { return c.tcp != nil }
 
-// connOf is the connection that a request came over, or nil when it is not one of ours.
-func connOf(ctx context.Context) *conn {
-	c, _ := ctx.Value(connKey{}).(*conn)
-	return c
-}
-
-// holdHeader makes the next Write wait for the one after it. Only for plain TCP.
-func (c *conn) holdHeader() { c.hold = true }
+// Hold makes the next Write keep its bytes, a header, and the one after it bring them along. Only for plain TCP.
+func (c *Conn) Hold() { c.hold = true }
 
 // Write writes p, after what is held back.
-func (c *conn) Write(p []byte) (int, error) {
+func (c *Conn) Write(p []byte) (int, error) {
 	if c.hold {
 		c.hold = false
 		c.held = append(c.held[:0], p...)
@@ -90,7 +80,7 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // writeParts writes c.parts, window by window.
-func (c *conn) writeParts() error {
+func (c *Conn) writeParts() error {
 	if err := c.beginWrite(); err != nil {
 		return err
 	}
@@ -103,7 +93,7 @@ func (c *conn) writeParts() error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		if moved, e := c.nextWindow(); e != nil || moved < c.pace.bytes {
+		if moved, e := c.nextWindow(); e != nil || moved < c.pace.Bytes {
 			// The kernel would keep what was not taken, and try, for minutes: the coming Close drops it.
 			_ = c.tcp.SetLinger(0)
 			return err
@@ -112,7 +102,7 @@ func (c *conn) writeParts() error {
 }
 
 // writeSome gives the kernel what it takes now. It returns false to be called again once the socket takes more.
-func (c *conn) writeSome(fd uintptr) bool {
+func (c *Conn) writeSome(fd uintptr) bool {
 	for {
 		n, err := c.write(int(fd))
 		switch {
@@ -138,7 +128,7 @@ func (c *conn) writeSome(fd uintptr) bool {
 }
 
 // write is one system call. Nothing here looks at the bytes: they may be mapped memory.
-func (c *conn) write(fd int) (int, error) {
+func (c *Conn) write(fd int) (int, error) {
 	if len(c.parts[0]) == 0 {
 		return unix.Write(fd, c.parts[1])
 	}
@@ -146,7 +136,7 @@ func (c *conn) write(fd int) (int, error) {
 }
 
 // advance notes that the kernel took n bytes.
-func (c *conn) advance(n int) {
+func (c *Conn) advance(n int) {
 	c.wrote += n
 	first := min(n, len(c.parts[0]))
 	c.parts[0] = c.parts[0][first:]
@@ -155,7 +145,7 @@ func (c *conn) advance(n int) {
 
 // CloseWrite ends the answer and leaves the connection readable, where that exists: net/http does so before it closes
 // a connection whose request it has not read.
-func (c *conn) CloseWrite() error {
+func (c *Conn) CloseWrite() error {
 	if c.tcp == nil {
 		return nil
 	}
@@ -163,8 +153,8 @@ func (c *conn) CloseWrite() error {
 }
 
 // Close closes the connection and gives its place to another.
-func (c *conn) Close() error {
+func (c *Conn) Close() error {
 	err := c.Conn.Close()
-	c.closed.Do(func() { c.open.Add(-1) })
+	c.closed.Do(c.leave)
 	return err
 }

@@ -1,4 +1,4 @@
-package httpd
+package pacedconn
 
 import (
 	"errors"
@@ -6,21 +6,26 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/OdyseeTeam/prism/blob"
 )
 
-// pace is how slowly a reader may read: while writes wait for it, it takes so many bytes in each window.
+// Pace is how slowly a reader may read: while writes wait for it, it takes Bytes in each Window.
 //
 // What counts is what the reader's kernel acknowledged. What ours took says little: a send buffer may hold megabytes,
 // and is reported writable only when a third of it is free.
 //
 // Only time that a write is blocked counts. A window opens when one blocks, and at its end the reader has taken its
 // bytes, or the connection is cut. A write that the kernel takes at once costs neither a deadline nor a look at the
-// clock. net/http clears the write deadline after each answer, and with it the window.
-type pace struct {
-	window time.Duration
-	bytes  int64
+// clock. EndAnswer closes the window.
+type Pace struct {
+	Window time.Duration
+	Bytes  int64
+	// Piece is the least size of the pieces in which what is not plain TCP is given larger writes.
+	Piece int
+}
+
+// PaceOf is the pace of a reader that takes rate bytes a second, over each window.
+func PaceOf(rate int64, window time.Duration, piece int) Pace {
+	return Pace{Window: window, Bytes: max(int64(float64(rate)*window.Seconds()), 1), Piece: piece}
 }
 
 // clock is where a connection stands in its window.
@@ -46,7 +51,7 @@ const (
 )
 
 // limitUnsent bounds the unsent bytes in the send queue; 0 is the system's own bound, which is normally none.
-func (c *conn) limitUnsent(n int) error {
+func (c *Conn) limitUnsent(n int) error {
 	var err error
 	e := c.raw.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, n)
@@ -55,7 +60,7 @@ func (c *conn) limitUnsent(n int) error {
 }
 
 // beginWrite renews the deadline of an open window.
-func (c *conn) beginWrite() error {
+func (c *Conn) beginWrite() error {
 	c.clock.blocked = time.Time{}
 	if c.clock.open {
 		return c.arm(time.Now())
@@ -64,7 +69,7 @@ func (c *conn) beginWrite() error {
 }
 
 // endWrite stops the clock.
-func (c *conn) endWrite() {
+func (c *Conn) endWrite() {
 	if !c.clock.blocked.IsZero() {
 		d := time.Since(c.clock.blocked)
 		c.clock.spent += d
@@ -73,7 +78,7 @@ func (c *conn) endWrite() {
 }
 
 // wait prepares for waiting: it opens a window when there is none.
-func (c *conn) wait(fd int) error {
+func (c *Conn) wait(fd int) error {
 	if !c.clock.blocked.IsZero() {
 		return nil
 	}
@@ -88,7 +93,7 @@ func (c *conn) wait(fd int) error {
 }
 
 // openWindow starts to count anew, and gives the bytes that the reader took since it did so last.
-func (c *conn) openWindow(fd int) (int64, error) {
+func (c *Conn) openWindow(fd int) (int64, error) {
 	queued, err := unix.IoctlGetInt(fd, unix.TIOCOUTQ)
 	if err != nil {
 		return 0, os.NewSyscallError("ioctl", err)
@@ -100,21 +105,25 @@ func (c *conn) openWindow(fd int) (int64, error) {
 }
 
 // nextWindow follows on a window that is over.
-func (c *conn) nextWindow() (moved int64, err error) {
+func (c *Conn) nextWindow() (moved int64, err error) {
 	e := c.raw.Control(func(fd uintptr) { moved, err = c.openWindow(int(fd)) })
 	c.clock.blocked = time.Now()
-	c.clock.waited += c.pace.window
+	c.clock.waited += c.pace.Window
 	return moved, errors.Join(e, err, c.arm(c.clock.blocked))
 }
 
 // arm sets the deadline to the end of the window.
-func (c *conn) arm(now time.Time) error {
+func (c *Conn) arm(now time.Time) error {
 	c.clock.armed = true
-	return c.tcp.SetWriteDeadline(now.Add(c.pace.window - c.clock.spent))
+	return c.tcp.SetWriteDeadline(now.Add(c.pace.Window - c.clock.spent))
 }
 
-// SetWriteDeadline ends an answer: that is when net/http clears the deadline, and it asks for nothing else here.
-func (c *conn) SetWriteDeadline(t time.Time) error {
+// EndAnswer ends an answer: the reader's pace is measured anew in the next one.
+func (c *Conn) EndAnswer() error { return c.SetWriteDeadline(time.Time{}) }
+
+// SetWriteDeadline ends an answer, as EndAnswer does: that is when net/http clears the deadline, and it asks for nothing
+// else here.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
 	k := &c.clock
 	if c.tcp != nil && !k.deep && c.total-k.begin > shallow && k.waited < prompt {
 		k.deep = true
@@ -129,12 +138,12 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 }
 
 // writePlain is Write for what is not plain TCP: pieces that a reader of the least rate takes in one window.
-func (c *conn) writePlain(p []byte) (int, error) {
+func (c *Conn) writePlain(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
-		piece := p[done:min(len(p), done+int(max(c.pace.bytes, blob.MinSinkWrite)))]
+		piece := p[done:min(len(p), done+max(int(c.pace.Bytes), c.pace.Piece, 1))]
 		c.clock.armed = true
-		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.pace.window)); err != nil {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.pace.Window)); err != nil {
 			return done, err
 		}
 		n, err := c.Conn.Write(piece)

@@ -1,0 +1,169 @@
+package frontendtest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores"
+	"github.com/OdyseeTeam/prism/stores/mem"
+)
+
+// Verdict is what an answer says about a blob.
+type Verdict int
+
+// What there is to say.
+const (
+	Found     Verdict = iota // it is there, and these are its bytes
+	Missing                  // it is not there
+	Protected                // it is there, and not for this client
+	Refused                  // this is not the name of a blob
+	Failed                   // the server cannot tell, or has cut the answer or the connection
+)
+
+func (v Verdict) String() string {
+	return [...]string{"found", "missing", "protected", "refused", "failed"}[v]
+}
+
+// Options are what the suite wants of a server; a Front turns them into its own.
+type Options struct {
+	Store stores.Store
+	Gate  interface {
+		Check(h blob.Hash, token string) error
+	} // nil: every blob is open
+	MinRate      int64 // bytes a second
+	RateWindow   time.Duration
+	DrainTimeout time.Duration
+}
+
+// Front is a frontend under test.
+type Front struct {
+	// Start makes a server that listens on a free port of this machine. serve serves until its context ends and then
+	// drains.
+	Start func(t *testing.T, o Options) (addr net.Addr, serve func(context.Context) error)
+	// Ask asks for a blob by a name that may be no hash, over a connection of its own, and reads the whole answer. What
+	// goes wrong with the connection is Failed.
+	Ask func(ctx context.Context, addr net.Addr, name string) (Verdict, []byte)
+	// Stall asks for a blob over a connection of its own and reads nothing. nil: the protocol has no bodies to read.
+	Stall func(ctx context.Context, addr net.Addr, name string) (net.Conn, error)
+	// NoBodies says that answers carry no bytes of blobs: an upload protocol asks whether they are wanted.
+	NoBodies bool
+	// NoGate says that the protocol knows no protected blobs.
+	NoGate bool
+	// HidesProtected says that protected blobs are answered as missing.
+	HidesProtected bool
+	// RefusesByMissing says that what is no name of a blob is answered as missing.
+	RefusesByMissing bool
+}
+
+// store is a mem store whose Get and Has a test can hold, break and count.
+type store struct {
+	*mem.Store
+	asked atomic.Int64
+	hook  func(ctx context.Context, h blob.Hash) error // nil: none
+}
+
+func newStore() *store { return &store{Store: mem.New(mem.Options{Name: "suite"})} }
+
+func (s *store) before(ctx context.Context, h blob.Hash) error {
+	s.asked.Add(1)
+	if s.hook == nil {
+		return nil
+	}
+	return s.hook(ctx, h)
+}
+
+// Get implements stores.Store.
+func (s *store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+	if err := s.before(ctx, h); err != nil {
+		return nil, err
+	}
+	return s.Store.Get(ctx, h)
+}
+
+// Has implements stores.Store.
+func (s *store) Has(ctx context.Context, h blob.Hash) (bool, error) {
+	if err := s.before(ctx, h); err != nil {
+		return false, err
+	}
+	return s.Store.Has(ctx, h)
+}
+
+// gate protects one blob from everybody.
+type gate struct{ protected blob.Hash }
+
+// Check is the gate's answer.
+func (g gate) Check(h blob.Hash, _ string) error {
+	if h == g.protected {
+		return blob.ErrProtected
+	}
+	return nil
+}
+
+// running is a server that serves.
+type running struct {
+	t      *testing.T
+	front  Front
+	addr   net.Addr
+	cancel context.CancelFunc
+	result chan error
+}
+
+// start starts a server, which the test's end stops if the test has not.
+func start(t *testing.T, f Front, o Options) *running {
+	t.Helper()
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = patience
+	}
+	addr, serve := f.Start(t, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{t: t, front: f, addr: addr, cancel: cancel, result: make(chan error, 1)}
+	go func() { r.result <- serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case err := <-r.result:
+			if err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		case <-time.After(2 * patience):
+			t.Error("Serve does not return")
+		}
+	})
+	return r
+}
+
+// patience is far more than anything here may take.
+const patience = 20 * time.Second
+
+// ask asks once.
+func (r *running) ask(name string) (Verdict, []byte) {
+	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	defer cancel()
+	return r.front.Ask(ctx, r.addr, name)
+}
+
+// stopped waits for the end of Serve, and gives what it returned.
+func (r *running) stopped() error {
+	select {
+	case err := <-r.result:
+		r.result <- err
+		return err
+	case <-time.After(2 * patience):
+		return errors.New("Serve does not return")
+	}
+}
+
+// eventually polls until a condition holds.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

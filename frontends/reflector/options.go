@@ -1,0 +1,101 @@
+package reflector
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/OdyseeTeam/prism/stores"
+)
+
+// Options says where blobs go and what a server allows. Zero values mean the defaults; negative ones are errors.
+type Options struct {
+	// Store takes the blobs. Required. The server does not close it.
+	Store stores.Store
+	// Logger takes faults. Default: slog.Default.
+	Logger *slog.Logger
+
+	// MaxConnections bounds open connections, MaxPerAddress those from one address. Default 4,000 and 500.
+	MaxConnections int
+	MaxPerAddress  int
+	// MaxUploads bounds the bodies on their way, and with them the memory: 2 MiB each. Default 128.
+	MaxUploads int
+
+	// MessageTimeout bounds the wait for a message and its arrival. Deployed clients may pause for 180 s. Default 200 s.
+	MessageTimeout time.Duration
+	// AnswerTimeout bounds what lies between a request and its answer: the store's word, another sender of the same blob,
+	// a place for the body. Deployed clients wait for 180 s. Default 150 s.
+	AnswerTimeout time.Duration
+	// TurnTimeout is how long an uploader waits for another one that sends the same blob. Default 60 s.
+	TurnTimeout time.Duration
+	// BodyRate is how many bytes a second of a body must come, on average over each BodyWindow. Default 1 KiB/s, 30 s.
+	BodyRate   int64
+	BodyWindow time.Duration
+	// PutTimeout bounds one Put. Deployed clients wait for a receipt for 30 s. Default 25 s.
+	PutTimeout time.Duration
+	// WriteTimeout bounds the writing of each 64 KiB of an answer. Default 30 s.
+	WriteTimeout time.Duration
+	// DrainTimeout bounds how long uploads in flight may take once Serve's context has ended. Default 20 s.
+	DrainTimeout time.Duration
+}
+
+// withDefaults checks o and fills in what it leaves open.
+func (o Options) withDefaults() (Options, error) {
+	if o.Store == nil {
+		return o, errors.New("reflector: a server needs a store")
+	}
+	ints := []struct {
+		name  string
+		value *int
+		other int
+	}{
+		{"max_connections", &o.MaxConnections, 4000},
+		{"max_per_address", &o.MaxPerAddress, 500},
+		{"max_uploads", &o.MaxUploads, 128},
+	}
+	for _, v := range ints {
+		if *v.value < 0 {
+			return o, fmt.Errorf("reflector: %s is %d, want a positive number", v.name, *v.value)
+		}
+		if *v.value == 0 {
+			*v.value = v.other
+		}
+	}
+	if o.BodyRate < 0 {
+		return o, fmt.Errorf("reflector: body_rate is %d, want a positive number", o.BodyRate)
+	}
+	if o.BodyRate == 0 {
+		o.BodyRate = 1 << 10
+	}
+	times := []struct {
+		name  string
+		value *time.Duration
+		other time.Duration
+	}{
+		{"message_timeout", &o.MessageTimeout, 200 * time.Second},
+		{"answer_timeout", &o.AnswerTimeout, 150 * time.Second},
+		{"turn_timeout", &o.TurnTimeout, 60 * time.Second},
+		{"body_window", &o.BodyWindow, 30 * time.Second},
+		{"put_timeout", &o.PutTimeout, 25 * time.Second},
+		{"write_timeout", &o.WriteTimeout, 30 * time.Second},
+		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
+	}
+	for _, v := range times {
+		if *v.value < 0 {
+			return o, fmt.Errorf("reflector: %s is %v, want a positive duration", v.name, *v.value)
+		}
+		if *v.value == 0 {
+			*v.value = v.other
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return o, nil
+}
+
+// minBytes is what must come of a body in one window.
+func (o *Options) minBytes() int {
+	return max(int(float64(o.BodyRate)*o.BodyWindow.Seconds()), 1)
+}
