@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		err = serveMade(os.Args[1], os.Args[2])
 	case "bare":
 		err = serveBare(os.Args[1], os.Args[2])
+	case "reflector":
+		err = serveUploads(os.Args[1], os.Args[2], os.Args[3])
 	case "fetch":
 		err = fetchAll(os.Args[1], os.Args[2])
 	case "bigmount":

@@ -112,6 +112,7 @@ func dashboards() []string {
 		"blob_upload_total", "sdblob_upload_total", "tcp_in_bytes", "tcp_out_bytes", "udp_in_bytes", "udp_out_bytes",
 		"http_in_bytes", "http_out_bytes", "reflector_in_bytes", "s3_out_bytes", "s3_in_bytes", "upstream_in_bytes",
 		"http_blob_request_queue_size", "http3_blob_request_queue_size", `routines{kind="worker",package="http"}`,
+		`routines{kind="worker",package="http3"}`, `routines{kind="worker",package="peer"}`,
 		`speed_mbps{cache_type="sf_disk-a",component="edge",source="cache"}`,
 		`speed_mbps{cache_type="sf_disk-a",component="edge",source="origin"}`,
 	}

@@ -12,8 +12,9 @@ import (
 
 // totals are sums over the tree, for the series of older servers, which do not tell all stores apart.
 type totals struct {
-	httpIn int64 // bytes of fills from origins over HTTP
-	caches map[cacheKey]*cacheTotals
+	in          map[string]int64 // bytes of fills, by the kind of their origin
+	s3In, s3Out int64
+	caches      map[cacheKey]*cacheTotals
 }
 
 // cacheKey is the labels of a cache.
@@ -32,12 +33,9 @@ func (t *totals) addCaching(p *compose.Part, store *caching.Store) {
 		switch {
 		case c.Role == "cache":
 			key.cacheType = cacheType(c.Kind, c.Store().Name())
-		case c.Role == "origin" && c.Kind == "http":
-			t.httpIn += st.FilledBytes
+		case c.Role == "origin":
+			t.in[c.Kind] += st.FilledBytes
 		}
-	}
-	if t.caches == nil {
-		t.caches = map[cacheKey]*cacheTotals{}
 	}
 	sum := t.caches[key]
 	if sum == nil {

@@ -69,9 +69,15 @@ func TestKeys(t *testing.T) {
 		"store: disk /none/a, segments, at most 500GiB, sync always, eviction lru\n")
 	f("{http: {endpoint: 'https://user:secret@o.example/b/?key=secret', name: o, sharding_size: 4, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3000000000}}",
 		"store: http o, https://user:xxxxx@o.example/b/?…\n")
+	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "store: peer n, h:1\n")
+	f("{peer: {address: '[::1]:5567', dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}", "store: peer [::1]:5567\n")
 	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, sharding_size: 4, acl: NONE, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}",
 		"store: s3 n, bucket b in r, acl none\n")
 	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: s3.example.com}}", "store: s3 bucket b at s3.example.com\n")
+	f("{http3: {name: p, address: 'https://h.example:5568', timeout: 30s, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s, verify_certificate: true}}",
+		"store: http3 p, https://h.example:5568\n")
+	f("{http3: {address: 'h:1', timeout: 0}}", "store: http3 h:1\n")
+	f("{upstream: {name: u, upstream: 'http://me:secret@h:1', edge_token: t0ken, dial_timeout: 1s}}", "store: upstream u, http://me:xxxxx@h:1\n")
 	f("{caching: {name: c, cache: {mem: }, origin: {noop: }}}", "store: caching c\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 0, cache: {mem: }, origin: {noop: }}}", "store: caching no negative answers kept\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 7s, cache: {mem: }, origin: {noop: }}}", "store: caching negative answers kept 7s\n  cache: mem\n  origin: noop\n")
@@ -123,6 +129,11 @@ func TestProblems(t *testing.T) {
 	f("{http: {endpoint: 'https://o.example'}}", "f.yaml:1:15: store.http: http: endpoint needs a host and a slash or a query after it")
 	f("{http: {endpoint: 'https://o.example/', dial_timeout: -1s}}", "f.yaml:1:62: store.http.dial_timeout: -1s is negative; write a duration such as 30s")
 	f("{http: {endpoint: 'https://o.example/', idle_timeout: 0}}", "f.yaml:1:62: store.http.idle_timeout: 0 is too short; want at least 1ms")
+	f("{peer: }", "f.yaml:1:15: store.peer: the key address is missing; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: ''}}", "f.yaml:1:25: store.peer.address: this is empty; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: h}}", `f.yaml:1:16: store.peer.address: peer: address is "h", want a host and a port such as example.com:5567`)
+	f("{peer: {address: 'h:1', timeout: -1s}}", "f.yaml:1:41: store.peer.timeout: -1s is negative; write a duration such as 30s")
+	f("{peer: {address: 'h:1', idle_timeout: 0}}", "f.yaml:1:46: store.peer.idle_timeout: 0 is too short; want at least 1ms")
 	f("{s3: {aws_secret: s, region: r}}", "f.yaml:1:13: store.s3: the key aws_id is missing; it is the id of the key that may use the bucket\n"+
 		"f.yaml:1:13: store.s3: the key bucket is missing; it is the name of the bucket to keep blobs in")
 	f("{s3: {aws_id: i, region: r, bucket: b}}", "f.yaml:1:13: store.s3: the key aws_secret is missing; it, or aws_secret_file, is the secret of the key aws_id")
@@ -133,6 +144,11 @@ func TestProblems(t *testing.T) {
 		"want none or private or public-read or public-read-write or authenticated-read or aws-exec-read or bucket-owner-read or bucket-owner-full-control")
 	f("{s3: {aws_id: i, aws_secret_file: /none/secret, region: r, bucket: b}}",
 		"f.yaml:1:42: store.s3.aws_secret_file: stat /none/secret: no such file or directory")
+	f("{http3: }", "f.yaml:1:16: store.http3: the key address is missing; it is the host and port of the other server, such as example.com:5568")
+	f("{http3: {address: h}}", "f.yaml:1:16: store.http3: http3: the address needs a host and a port, such as example.com:5568")
+	f("{http3: {timeoutt: 1s, address: 'h:1'}}", "f.yaml:1:17: store.http3.timeoutt: unknown key; did you mean timeout?")
+	f("{upstream: }", "f.yaml:1:19: store.upstream: the key upstream is missing; it is the address of the other server, such as https://example.com:5569/")
+	f("{upstream: {upstream: 'http://h/?edge_token=secret'}}", "f.yaml:1:19: store.upstream: upstream: the address is that of a server, without ? and #; a token goes into edge_token")
 	f("{caching: {cache: {mem: }}}", "f.yaml:1:18: store.caching: the key origin is missing; put a kind of store under it, such as disk or http")
 	f("{caching: {cache: {mem: }, origin: {noop: }, negative_ttl: -1s}}", "f.yaml:1:67: store.caching.negative_ttl: -1s is negative; write a duration such as 30s")
 	f("{ittt: {this: {mem: }}}", "f.yaml:1:15: store.ittt: the key that is missing; put a kind of store under it, such as disk or http")
@@ -192,10 +208,6 @@ func TestLater(t *testing.T) {
 	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
 		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
 	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
-	f("{http3: {name: n, address: 'h:1', timeout: 30s}}", "http3")
-	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "peer")
-	f("{upstream: {name: n, upstream: 'http://h:1', edge_token: t}}", "upstream")
-	f("{ittt: {this: {mem: }, that: {peer: {address: 'h:1'}}}}", "peer")
 	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
 	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet
 f.yaml:1:21: store.db_backed.usr: unknown key; did you mean user?

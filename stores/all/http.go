@@ -21,21 +21,30 @@ func readHTTP(n *compose.Node) compose.Spec {
 	n.Require("endpoint", "it is the address that hashes are appended to, such as https://example.com/blobs/")
 	given := n.URL("endpoint", &s.Endpoint)
 	s.ShardingSize, _ = readShardingSize(n)
-	n.Duration("dial_timeout", &s.DialTimeout, leastTimeout)
-	n.Duration("header_timeout", &s.HeaderTimeout, leastTimeout)
-	n.Duration("idle_timeout", &s.IdleTimeout, leastTimeout)
-	if !given {
-		return s
+	readOriginTimeouts(n, &s.DialTimeout, &s.HeaderTimeout, &s.IdleTimeout)
+	if given {
+		tryOrigin(n, s)
 	}
-	// The kind knows best what it can work with, and making it opens nothing.
-	trial, err := http.New(s.Options)
+	return s
+}
+
+// readOriginTimeouts reads the keys that all origins over HTTP have.
+func readOriginTimeouts(n *compose.Node, dial, header, idle *time.Duration) {
+	n.Duration("dial_timeout", dial, leastTimeout)
+	n.Duration("header_timeout", header, leastTimeout)
+	n.Duration("idle_timeout", idle, leastTimeout)
+}
+
+// tryOrigin reports what is wrong with an origin's settings. The kind knows best what it can work with, and making it
+// opens nothing.
+func tryOrigin(n *compose.Node, s compose.Spec) {
+	trial, err := s.Open(context.Background(), compose.Env{})
 	if err == nil {
 		err = trial.Close()
 	}
 	if err != nil {
 		n.Report().Errorf(n.Map.Node(), "%s", err)
 	}
-	return s
 }
 
 // Open makes the store.

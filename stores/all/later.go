@@ -1,8 +1,6 @@
 package all
 
 import (
-	"time"
-
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/stores/compose"
 )
@@ -12,9 +10,6 @@ import (
 func later() []compose.Kind {
 	return []compose.Kind{
 		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
-		{Name: "http3", NotYet: true, Read: checkRemote},
-		{Name: "peer", NotYet: true, Read: checkRemote},
-		{Name: "upstream", NotYet: true, Read: checkUpstream},
 	}
 }
 
@@ -44,22 +39,6 @@ func checkDBBacked(n *compose.Node) compose.Spec {
 	bools(n, "has_cap", "soft_deletes", "delete_on_miss", "log_queries", "create_schema")
 	n.OneOf("sync", &word, "write_through", "write_behind")
 	n.Child("store")
-	return nil
-}
-
-// checkRemote reads the keys of http3 and peer.
-func checkRemote(n *compose.Node) compose.Spec {
-	var timeout time.Duration
-	texts(n, "name", "address")
-	n.Duration("timeout", &timeout, 0)
-	return nil
-}
-
-func checkUpstream(n *compose.Node) compose.Spec {
-	var url, token string
-	texts(n, "name")
-	n.URL("upstream", &url)
-	n.Secret("edge_token", &token)
 	return nil
 }
 

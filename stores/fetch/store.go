@@ -20,7 +20,8 @@ type Origin struct {
 	Kind string // in errors
 	Name string // of the store
 
-	// Transport sends requests. Its errors may be shown: no secret of a URL is in them.
+	// Transport sends requests, and bounds how long the header of an answer may take. Its errors may be shown: no secret
+	// of a URL is in them.
 	Transport http.RoundTripper
 	// Get and Has make the method and the URL of a request. A URL may hold secrets; it is not shown.
 	Get, Has Call
@@ -29,9 +30,8 @@ type Origin struct {
 	// Close ends the transport.
 	Close func() error
 
-	AnswerTimeout time.Duration // from a call of Transport to the header of the answer; 0 when it has its own
-	IdleTimeout   time.Duration // between two reads of a body that bring something; default 15 s
-	MaxBuffers    int           // of 2 MiB, for blobs got by Get and bodies of unknown length; default 64
+	IdleTimeout time.Duration // between two reads of a body that bring something; default 15 s
+	MaxBuffers  int           // of 2 MiB, for blobs got by Get and bodies of unknown length; default 64
 }
 
 // Call makes the request for a blob.

@@ -54,19 +54,12 @@ func (s *Store) ask(ctx context.Context, call Call, h blob.Hash) (*transfer, err
 
 // send sends the request and waits for the header of its answer.
 func (t *transfer) send(call Call) error {
-	o := &t.store.origin
 	req, err := t.store.newRequest(t.ctx, call, t.hash)
 	if err != nil {
 		return err
 	}
-	if limit := o.AnswerTimeout; limit > 0 {
-		timer := time.AfterFunc(limit, func() {
-			t.cancel(fmt.Errorf("no answer came for %v: %w", limit, os.ErrDeadlineExceeded))
-		})
-		defer timer.Stop()
-	}
 	// RoundTrip and not a Client: it follows no redirect and keeps the URL, which may hold a token, out of errors.
-	t.resp, err = o.Transport.RoundTrip(req) //nolint:bodyclose // end closes it
+	t.resp, err = t.store.origin.Transport.RoundTrip(req) //nolint:bodyclose // end closes it
 	if err != nil {
 		return t.fault("ask for", err)
 	}
