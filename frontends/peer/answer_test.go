@@ -256,7 +256,7 @@ func BenchmarkManyHashes(b *testing.B) {
 func TestStoreFails(t *testing.T) {
 	here, broken := content(9, 100), content(10, 100)
 	store := newShelf(t, here)
-	s := start(t, peerd.Options{Store: store, LookupTimeout: 50 * time.Millisecond})
+	s := start(t, peerd.Options{Store: store, LookupTimeout: 500 * time.Millisecond})
 	for name, fail := range map[string]func(context.Context) error{
 		"unavailable": func(context.Context) error { return fmt.Errorf("down: %w", blob.ErrUnavailable) },
 		"corrupt":     func(context.Context) error { return blob.ErrCorrupt },
