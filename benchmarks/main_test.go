@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		err = servePeer(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
 	case "reflector":
 		err = serveUploads(os.Args[1], os.Args[2], os.Args[3])
+	case "http3":
+		err = serveHTTP3(os.Args[1], os.Args[2], os.Args[3])
+	case "bare http3":
+		err = serveBareHTTP3(os.Args[1], os.Args[2])
 	case "fetch":
 		err = fetchAll(os.Args[1], os.Args[2])
 	case "bigmount":
