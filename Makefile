@@ -10,6 +10,7 @@ OS_ARCH := $(shell $(GO) env GOOS)_$(shell $(GO) env GOARCH)
 DIST    := dist/$(OS_ARCH)
 BIN     := $(DIST)/prism-bin
 TRYOUT  := $(DIST)/tryout
+GATEWAY := $(DIST)/versitygw
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Pure Go, so that a clean machine needs no C compiler and the binary runs anywhere. The race detector alone needs cgo.
@@ -41,11 +42,19 @@ help: ## print this
 build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/prism
 
+# What the programs of run and run-s3 are asked with.
+TRY = $(TRYOUT) -prism $(BIN) -from "$$($(GO) env GOROOT):/usr" -blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
+
 .PHONY: run
-run: build ## try a blobcache on real blobs: BLOBS=dir for your own, Ctrl-C ends it
+run: build ## try it on real blobs, sent in and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
 	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
-	@$(TRYOUT) -prism $(BIN) -example examples/edge/blobcache.yaml -from "$$($(GO) env GOROOT):/usr" \
-		-blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
+	@$(TRY)
+
+.PHONY: run-s3
+run-s3: build ## the same over an S3 server, which it builds
+	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
+	@$(GO) build -C internal/testbed/versitygw -trimpath -o '$(CURDIR)/$(GATEWAY)' github.com/versity/versitygw/cmd/versitygw
+	@$(TRY) -s3 $(GATEWAY)
 
 .PHONY: test
 test: ## run every test (PKGS=./segments/... for some of them)

@@ -73,7 +73,7 @@ func ingest(b *testing.B, blobs []blob.Verified, policy engine.Sync) (took, used
 		b.Fatal(err)
 	}
 	defer s.Kill()
-	up := &server{s, addr}
+	up := &server{Child: s, addr: addr}
 	clients := make([]*reflectclient.Client, ingestConns)
 	for i := range clients {
 		clients[i] = up.uploader(b)

@@ -192,24 +192,27 @@ func (f *httpFamilies) put(s sink, st httpd.Stats) {
 	for _, r := range st.Requests {
 		s.put(f.requests, float64(r.Count), r.Path, strconv.Itoa(r.Status))
 	}
-	f.serverFamilies.put(s, st.BytesOut, st.SlowReaders, st.Refused, st.Panics, st.Queue, st.InFlight, st.Sending, st.Connections)
+	f.serverFamilies.put(s, peerd.Stats{
+		BytesOut: st.BytesOut, SlowReaders: st.SlowReaders, Refused: st.Refused, Panics: st.Panics,
+		Queue: st.Queue, InFlight: st.InFlight, Sending: st.Sending, Connections: st.Connections,
+	})
 }
 
-// put puts what every server that sends blobs knows about itself.
-func (f *serverFamilies) put(s sink, bytes, slow, refused, panics uint64, waiting, running, sending, connections int64) {
-	s.put(f.bytes, float64(bytes))
-	s.put(f.slow, float64(slow))
-	s.put(f.refused, float64(refused))
-	s.put(f.panics, float64(panics))
-	s.put(f.waiting, float64(waiting))
-	s.put(f.running, float64(running))
-	s.put(f.sending, float64(sending))
-	s.put(f.connections, float64(connections))
+// put puts what every server that sends blobs knows about itself, which is what a peer server does.
+func (f *serverFamilies) put(s sink, st peerd.Stats) {
+	s.put(f.bytes, float64(st.BytesOut))
+	s.put(f.slow, float64(st.SlowReaders))
+	s.put(f.refused, float64(st.Refused))
+	s.put(f.panics, float64(st.Panics))
+	s.put(f.waiting, float64(st.Queue))
+	s.put(f.running, float64(st.InFlight))
+	s.put(f.sending, float64(st.Sending))
+	s.put(f.connections, float64(st.Connections))
 }
 
 func (c *collector) collectPeer(s sink, st peerd.Stats) {
 	s.put(c.own.peerRequests, float64(st.Requests))
-	c.own.overPeer.put(s, st.BytesOut, st.SlowReaders, st.Refused, st.Panics, st.Queue, st.InFlight, st.Sending, st.Connections)
+	c.own.overPeer.put(s, st)
 }
 
 func (c *collector) collectReflector(s sink, st reflector.Stats) {

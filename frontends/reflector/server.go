@@ -12,6 +12,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/bufpool"
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -21,7 +22,7 @@ type Server struct {
 	wanter  stores.Wanter       // nil: Has says it
 	streams stores.StreamKnower // nil: SD blobs say it
 	count   counters
-	faults  *faultLog
+	faults  *serving.FaultLog
 	places  *places
 	turns   *turns
 	bodies  *bufpool.Budget // one a body on its way
@@ -29,7 +30,7 @@ type Server struct {
 
 	base    context.Context // of every call of the store; set by Serve
 	used    atomic.Bool
-	serving sync.WaitGroup
+	running sync.WaitGroup // sessions
 
 	mu       sync.Mutex
 	draining bool
@@ -44,7 +45,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opt:      o,
-		faults:   newFaultLog(o.Logger, time.Second),
+		count:    counters{errors: newErrorCounts()},
+		faults:   serving.NewFaultLog(o.Logger, "reflector: upload failed", time.Second),
 		places:   newPlaces(o.MaxConnections, o.MaxPerAddress),
 		turns:    newTurns(),
 		bodies:   bufpool.NewBudget(blob.MaxSize, o.MaxUploads),
@@ -79,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cancel()
 	s.cut()
-	s.serving.Wait()
+	s.running.Wait()
 	return err
 }
 
@@ -135,7 +137,7 @@ func (s *Server) start(c net.Conn) {
 	s.mu.Lock()
 	s.sessions[x] = struct{}{}
 	s.mu.Unlock()
-	s.serving.Go(func() {
+	s.running.Go(func() {
 		x.run()
 		s.mu.Lock()
 		delete(s.sessions, x)
@@ -160,7 +162,7 @@ func (s *Server) beginDrain() {
 func (s *Server) drain() error {
 	over := make(chan struct{})
 	go func() {
-		s.serving.Wait()
+		s.running.Wait()
 		close(over)
 	}()
 	timer := time.NewTimer(s.opt.DrainTimeout)
