@@ -131,7 +131,7 @@ func TestProblems(t *testing.T) {
 	f("{http: {endpoint: 'https://o.example/', idle_timeout: 0}}", "f.yaml:1:62: store.http.idle_timeout: 0 is too short; want at least 1ms")
 	f("{peer: }", "f.yaml:1:15: store.peer: the key address is missing; it is the server to ask, such as example.com:5567")
 	f("{peer: {address: ''}}", "f.yaml:1:25: store.peer.address: this is empty; it is the server to ask, such as example.com:5567")
-	f("{peer: {address: h}}", `f.yaml:1:16: store.peer.address: peer: address is "h", want a host and a port such as example.com:5567`)
+	f("{peer: {address: h}}", `f.yaml:1:15: store.peer: peer: address is "h", want a host and a port such as example.com:5567`)
 	f("{peer: {address: 'h:1', timeout: -1s}}", "f.yaml:1:41: store.peer.timeout: -1s is negative; write a duration such as 30s")
 	f("{peer: {address: 'h:1', idle_timeout: 0}}", "f.yaml:1:46: store.peer.idle_timeout: 0 is too short; want at least 1ms")
 	f("{s3: {aws_secret: s, region: r}}", "f.yaml:1:13: store.s3: the key aws_id is missing; it is the id of the key that may use the bucket\n"+

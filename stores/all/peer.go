@@ -19,19 +19,9 @@ func readPeer(n *compose.Node) compose.Spec {
 	var both time.Duration
 	n.Duration("timeout", &both, 0)
 	s.HeaderTimeout, s.IdleTimeout = both, both
-	n.Duration("dial_timeout", &s.DialTimeout, leastTimeout)
-	n.Duration("header_timeout", &s.HeaderTimeout, leastTimeout)
-	n.Duration("idle_timeout", &s.IdleTimeout, leastTimeout)
-	if !given || s.Address == "" {
-		return s
-	}
-	// The kind knows best what it can work with, and making it opens nothing.
-	trial, err := peer.New(s.Options)
-	if err == nil {
-		err = trial.Close()
-	}
-	if err != nil {
-		n.Report().Errorf(n.Key("address"), "%s", err)
+	readOriginTimeouts(n, &s.DialTimeout, &s.HeaderTimeout, &s.IdleTimeout)
+	if given && s.Address != "" {
+		tryOrigin(n, s)
 	}
 	return s
 }
