@@ -16,9 +16,11 @@ import (
 	"github.com/OdyseeTeam/prism/stores/caching"
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
+	"github.com/OdyseeTeam/prism/stores/fetch"
 	"github.com/OdyseeTeam/prism/stores/gcache"
 	"github.com/OdyseeTeam/prism/stores/ittt"
 	"github.com/OdyseeTeam/prism/stores/mem"
+	"github.com/OdyseeTeam/prism/stores/peer"
 	"github.com/OdyseeTeam/prism/stores/s3"
 )
 
@@ -60,7 +62,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := sink(out)
 	s.put(c.own.build, 1, c.Version, runtime.Version())
 	s.put(c.own.openTime, c.OpenTime.Seconds())
-	total := totals{in: map[string]int64{}, ittt: map[string]int64{}, caches: map[cacheKey]*cacheTotals{}}
+	total := totals{in: map[string]uint64{}, ittt: map[string]int64{}, caches: map[cacheKey]*cacheTotals{}}
 	c.Tree.Walk(func(p *compose.Part, _ int) { c.collectStore(s, p, &total) })
 	var now servers
 	now.ask(&c.Sources)
@@ -125,8 +127,15 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 		s.put(c.own.storeOut, float64(st.BytesOut), labels...)
 		s.put(c.own.storeAsked, float64(st.Requests), labels...)
 		s.put(c.own.storeErrs, float64(st.Errors), labels...)
-		total.s3In += st.BytesIn
+		s.put(c.own.storeAlone, number(st.Open), labels...)
+		total.in[p.Kind] += uint64(st.BytesIn)
 		total.s3Out += st.BytesOut
+	case interface{ Stats() fetch.Stats }:
+		st := store.Stats()
+		c.collectOrigin(s, p, st.BytesIn, st.Open, total)
+	case *peer.Store:
+		st := store.Stats()
+		c.collectOrigin(s, p, st.BytesIn, st.Open, total)
 	case *ittt.Store:
 		total.addITTT(store.Stats())
 	case *mem.Store:
@@ -134,6 +143,14 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 		s.put(c.own.storeBlobs, float64(st.Blobs), labels...)
 		s.put(c.own.storeBytes, float64(st.Bytes), labels...)
 	}
+}
+
+// collectOrigin puts what a store knows that reads from another server.
+func (c *collector) collectOrigin(s sink, p *compose.Part, in uint64, alone bool, total *totals) {
+	labels := []string{p.Store().Name(), p.At.Path()}
+	s.put(c.own.storeIn, float64(in), labels...)
+	s.put(c.own.storeAlone, number(alone), labels...)
+	total.in[p.Kind] += in
 }
 
 // collectCaching puts what a cache over an origin knows about itself.
@@ -238,6 +255,8 @@ func (c *collector) collectLegacy(s sink, now *servers, total *totals) {
 		{l.httpOut, now.http.BytesOut}, {l.udpOut, now.http3.BytesOut}, {l.tcpOut, now.peer.BytesOut},
 		{l.blobUploads, now.reflector.Blobs}, {l.sdBlobUploads, now.reflector.SDBlobs},
 		{l.reflectorIn, now.reflector.BytesIn},
+		{l.httpIn, total.in["http"]}, {l.udpIn, total.in["http3"]}, {l.tcpIn, total.in["peer"]},
+		{l.upstreamIn, total.in["upstream"]}, {l.s3In, total.in["s3"]},
 	} {
 		s.put(v.family, float64(v.value))
 	}
@@ -246,8 +265,7 @@ func (c *collector) collectLegacy(s sink, now *servers, total *totals) {
 		value  int64
 	}{
 		{l.httpQueue, now.http.Queue}, {l.http3Queue, now.http3.Queue},
-		{l.httpIn, total.in["http"]}, {l.udpIn, total.in["http3"]}, {l.tcpIn, total.in["peer"]},
-		{l.upstreamIn, total.in["upstream"]}, {l.s3In, total.s3In}, {l.s3Out, total.s3Out},
+		{l.s3Out, total.s3Out},
 	} {
 		s.put(v.family, float64(v.value))
 	}

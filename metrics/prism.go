@@ -11,6 +11,7 @@ type own struct {
 	storeBlobs, storeBytes, storeEvictions   family
 	storePins                                family
 	storeIn, storeOut, storeAsked, storeErrs family
+	storeAlone                               family
 	fills, fillBytes, fillMisses, fillErrors family
 	fillsWaiting, fillBuffers, originRunning family
 	passedThrough, cacheErrors, negativeHits family
@@ -56,6 +57,7 @@ func (o *own) stores() {
 	o.storeIn = o.counter("store_in_bytes_total", "Bytes of blobs read from where the store keeps them.", labels...)
 	o.storeOut = o.counter("store_out_bytes_total", "Bytes of blobs written to where the store keeps them.", labels...)
 	o.storeAsked = o.counter("store_requests_total", "Requests sent to where the store keeps blobs, retries included.", labels...)
+	o.storeAlone = o.gauge("store_left_alone", "1 while an origin keeps failing and is not asked.", labels...)
 	o.storeErrs = o.counter("store_errors_total", "Calls that failed, other than for missing blobs.", labels...)
 
 	o.fills = o.counter("fills_total", "Requests to the origin for a blob.", labels...)

@@ -13,10 +13,10 @@ import (
 
 // totals are sums over the tree, for the series of older servers, which do not tell all stores apart.
 type totals struct {
-	in          map[string]int64 // bytes of fills, by the kind of their origin
-	ittt        map[string]int64 // blobs, by the name of the store that gave them
-	s3In, s3Out int64
-	caches      map[cacheKey]*cacheTotals
+	in     map[string]uint64 // bytes of blobs that came from other servers, by the kind of store
+	ittt   map[string]int64  // blobs, by the name of the store that gave them
+	s3Out  int64
+	caches map[cacheKey]*cacheTotals
 }
 
 // cacheKey is the labels of a cache.
@@ -32,11 +32,8 @@ func (t *totals) addCaching(p *compose.Part, store *caching.Store) {
 	st := store.Stats()
 	key := cacheKey{component: store.Component()}
 	for _, c := range p.Children {
-		switch {
-		case c.Role == "cache":
+		if c.Role == "cache" {
 			key.cacheType = cacheType(c.Kind, c.Store().Name())
-		case c.Role == "origin":
-			t.in[c.Kind] += st.FilledBytes
 		}
 	}
 	sum := t.caches[key]
