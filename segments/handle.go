@@ -12,12 +12,20 @@ import (
 )
 
 // SmallMax is the largest payload that a handle holds in an ordinary buffer from the start, in bytes. It is also the
-// size of the pieces in which larger payloads are read.
+// size of the pieces in which larger payloads are read when there is no larger buffer to be had.
 const SmallMax = blob.MinSinkWrite
+
+// Larger pieces mean fewer writes for a writer that is no kernel sink; a bounded number of them, so that many slow
+// readers hold small ones.
+const (
+	pieceSize = 256 << 10
+	maxPieces = 64
+)
 
 // Buffers are the pools that the handles of all segments of a mount share.
 type Buffers struct {
 	small *bufpool.Pool   // SmallMax bytes
+	piece *bufpool.Budget // pieceSize bytes
 	large *bufpool.Budget // blob.MaxSize bytes, for payloads that are not in the page cache
 	cold  atomic.Uint32   // cold reads so far
 }
@@ -31,7 +39,11 @@ func (b *Buffers) admit() bool { return b.cold.Add(1)%admitOneIn == 0 }
 
 // NewBuffers makes pools of which at most `large` buffers of blob.MaxSize bytes are out at once.
 func NewBuffers(large int) *Buffers {
-	return &Buffers{small: bufpool.New(SmallMax, 128), large: bufpool.NewBudget(blob.MaxSize, large)}
+	return &Buffers{
+		small: bufpool.New(SmallMax, 128),
+		piece: bufpool.NewBudget(pieceSize, maxPieces),
+		large: bufpool.NewBudget(blob.MaxSize, large),
+	}
 }
 
 // Out is the number of large buffers that are out.
@@ -162,8 +174,13 @@ func (h *Handle) WriteTo(w io.Writer) (int64, error) {
 
 // copyTo writes a range in pieces read into an ordinary buffer.
 func (h *Handle) copyTo(w io.Writer, off, n int64) (int64, error) {
-	piece := h.bufs.small.Get()
-	defer h.bufs.small.Put(piece)
+	piece, ok := h.bufs.piece.TryGet()
+	if ok {
+		defer h.bufs.piece.Put(piece)
+	} else {
+		piece = h.bufs.small.Get()
+		defer h.bufs.small.Put(piece)
+	}
 	var done int64
 	for done < n {
 		p := piece[:min(int64(len(piece)), n-done)]

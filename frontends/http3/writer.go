@@ -25,6 +25,7 @@ type writer struct {
 
 	spent time.Duration // of the window, in writes
 	moved int64         // in the window
+	armed time.Time     // the stream's deadline
 }
 
 func newWriter(w http.ResponseWriter, window time.Duration, least int64) *writer {
@@ -39,11 +40,15 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// arm ends the window at its time.
+// arm makes the stream wake us at the end of the window, or a little before: a deadline that is about right stays, since
+// setting it costs more than a write that need not wait.
 func (w *writer) arm(now time.Time) {
-	if w.stream != nil {
-		_ = w.stream.SetWriteDeadline(now.Add(w.window - w.spent)) // fails on a stream that is gone, as writes do
+	end := now.Add(w.window - w.spent)
+	if off := end.Sub(w.armed); w.stream == nil || 0 <= off && off < w.window/8 {
+		return
 	}
+	w.armed = end
+	_ = w.stream.SetWriteDeadline(end) // fails on a stream that is gone, as writes do
 }
 
 // Write writes p, window by window.
@@ -56,16 +61,16 @@ func (w *writer) Write(p []byte) (int, error) {
 		done += n
 		w.moved += int64(n)
 		w.spent += time.Since(start)
-		late := errors.Is(err, os.ErrDeadlineExceeded)
-		if late || w.spent >= w.window {
+		if w.spent >= w.window {
 			if w.moved < w.least {
 				return done, errSlow
 			}
 			w.spent, w.moved = 0, 0
 		}
-		if !late {
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return done, sorted(err)
 		}
+		w.armed = time.Time{}
 	}
 }
 
