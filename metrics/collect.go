@@ -17,6 +17,7 @@ import (
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/gcache"
+	"github.com/OdyseeTeam/prism/stores/ittt"
 	"github.com/OdyseeTeam/prism/stores/mem"
 	"github.com/OdyseeTeam/prism/stores/s3"
 )
@@ -59,7 +60,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := sink(out)
 	s.put(c.own.build, 1, c.Version, runtime.Version())
 	s.put(c.own.openTime, c.OpenTime.Seconds())
-	total := totals{in: map[string]int64{}, caches: map[cacheKey]*cacheTotals{}}
+	total := totals{in: map[string]int64{}, ittt: map[string]int64{}, caches: map[cacheKey]*cacheTotals{}}
 	c.Tree.Walk(func(p *compose.Part, _ int) { c.collectStore(s, p, &total) })
 	var now servers
 	now.ask(&c.Sources)
@@ -126,6 +127,8 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 		s.put(c.own.storeErrs, float64(st.Errors), labels...)
 		total.s3In += st.BytesIn
 		total.s3Out += st.BytesOut
+	case *ittt.Store:
+		total.addITTT(store.Stats())
 	case *mem.Store:
 		st := store.Stats()
 		s.put(c.own.storeBlobs, float64(st.Blobs), labels...)
@@ -257,6 +260,9 @@ func (c *collector) collectLegacy(s sink, now *servers, total *totals) {
 		s.put(l.waitingRequest, float64(v.waiting), labels...)
 		s.put(l.speed, v.cacheMbps, append(labels, "cache")...)
 		s.put(l.speed, v.originMbps, append(labels, "origin")...)
+	}
+	for origin, n := range total.ittt {
+		s.put(l.ittt, float64(n), origin)
 	}
 	for server, n := range map[string]int64{"http": now.http.InFlight, "http3": now.http3.InFlight, "peer": now.peer.InFlight} {
 		s.put(l.routines, float64(n), server, "worker")

@@ -22,6 +22,7 @@ import (
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/metrics"
+	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/all"
 	"github.com/OdyseeTeam/prism/stores/compose"
 )
@@ -281,6 +282,45 @@ func serveHTTP(t *testing.T, server *httpd.Server) string {
 		}
 	})
 	return "http://" + ln.Addr().String()
+}
+
+// TestITTT counts what each store of an ittt gives, and adds up those that have one name.
+func TestITTT(t *testing.T) {
+	tree := openTree(t, "store: {ittt: {this: {mem: {name: near}}, that: {ittt: {this: {noop: }, that: {mem: {name: near}}}}}}")
+	base := serve(t, metrics.Sources{Tree: tree})
+	want := map[string]float64{"mem-near": 0, "ittt": 0, "noop": 0}
+	demand := func() {
+		t.Helper()
+		series := scrape(t, base)
+		for origin, n := range want {
+			name := fmt.Sprintf("reflector_ittt_hits_total{origin=%q}", origin)
+			if got, ok := series[name]; !ok || got != n {
+				t.Errorf("%s is %v (there: %v), want %v", name, got, ok, n)
+			}
+		}
+	}
+	demand()
+	data := []byte("a blob")
+	v, err := blob.Verify(blob.Sum(data), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := tree.Root.Children[0], tree.Root.Children[1].Children[1]
+	for _, store := range []stores.Store{near.Store(), far.Store()} {
+		if err := store.Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Fatal(err)
+		}
+		handle, err := tree.Store().Get(t.Context(), v.Hash())
+		if err != nil {
+			t.Fatal(err)
+		}
+		handle.Release()
+		if err := store.Delete(t.Context(), v.Hash()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = map[string]float64{"mem-near": 2, "ittt": 1, "noop": 0}
+	demand()
 }
 
 // TestTwins has stores that nothing but their place tells apart: they are not one series twice.

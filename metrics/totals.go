@@ -8,11 +8,13 @@ import (
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/gcache"
+	"github.com/OdyseeTeam/prism/stores/ittt"
 )
 
 // totals are sums over the tree, for the series of older servers, which do not tell all stores apart.
 type totals struct {
 	in          map[string]int64 // bytes of fills, by the kind of their origin
+	ittt        map[string]int64 // blobs, by the name of the store that gave them
 	s3In, s3Out int64
 	caches      map[cacheKey]*cacheTotals
 }
@@ -48,6 +50,13 @@ func (t *totals) addCaching(p *compose.Part, store *caching.Store) {
 	sum.origin += st.OriginInFlight
 	sum.waiting += st.Waiting
 	sum.cacheMbps, sum.originMbps = st.CacheMbps, st.OriginMbps
+}
+
+// addITTT adds what the two stores of an ittt have given. Stores that have one name are one origin.
+func (t *totals) addITTT(origins [2]ittt.Hits) {
+	for _, o := range origins {
+		t.ittt[o.Origin] += o.Hits
+	}
 }
 
 // cacheType is the name that a cache has in series: sf_<kind>-<name>, with the dash where there is no name too.

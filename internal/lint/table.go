@@ -68,7 +68,7 @@ var table = []row{
 	{floor: 4, pkg: "stores/peer", ours: kind, net: true},
 	{floor: 4, pkg: "stores/proxieds3", ours: kind},
 	{floor: 4, pkg: "stores/refcount", ours: "blob internal/…"},
-	{floor: 4, pkg: "stores/s3", ours: kind, mods: "github.com/aws", net: true},
+	{floor: 4, pkg: "stores/s3", ours: kind + " stores/fetch", mods: "github.com/aws", net: true},
 	{floor: 4, pkg: "stores/singleflight", ours: kind},
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
