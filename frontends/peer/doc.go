@@ -13,7 +13,7 @@
 // sent.
 //
 // Requests of one connection are answered one after the other; those that come early wait in the kernel. A client may
-// close its sending side and still read the answers.
+// close its sending side and still read the answers. What it sends beyond the last answer does not cost it that answer.
 //
 // # Invariants
 //
