@@ -67,7 +67,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	var now servers
 	now.ask(&c.Sources)
 	c.own.overHTTP.put(s, now.http)
-	c.own.overHTTP3.put(s, now.http3.Stats)
+	c.collectHTTP3(s, now.http3)
 	c.collectPeer(s, now.peer)
 	c.collectReflector(s, now.reflector)
 	c.collectLegacy(s, &now, &total)
@@ -127,7 +127,7 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 		s.put(c.own.storeOut, float64(st.BytesOut), labels...)
 		s.put(c.own.storeAsked, float64(st.Requests), labels...)
 		s.put(c.own.storeErrs, float64(st.Errors), labels...)
-		s.put(c.own.storeAlone, number(st.Open), labels...)
+		s.put(c.own.storeLeftAlone, number(st.Open), labels...)
 		total.in[p.Kind] += uint64(st.BytesIn)
 		total.s3Out += st.BytesOut
 	case interface{ Stats() fetch.Stats }:
@@ -149,7 +149,7 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 func (c *collector) collectOrigin(s sink, p *compose.Part, in uint64, alone bool, total *totals) {
 	labels := []string{p.Store().Name(), p.At.Path()}
 	s.put(c.own.storeIn, float64(in), labels...)
-	s.put(c.own.storeAlone, number(alone), labels...)
+	s.put(c.own.storeLeftAlone, number(alone), labels...)
 	total.in[p.Kind] += in
 }
 
@@ -225,6 +225,15 @@ func (f *serverFamilies) put(s sink, st peerd.Stats) {
 	s.put(f.running, float64(st.InFlight))
 	s.put(f.sending, float64(st.Sending))
 	s.put(f.connections, float64(st.Connections))
+}
+
+func (c *collector) collectHTTP3(s sink, st http3d.Stats) {
+	c.own.overHTTP3.put(s, st.Stats)
+	s.put(c.own.http3Handshakes, float64(st.Handshakes))
+	s.put(c.own.http3Checks, float64(st.Retries))
+	if !st.CertificateEnds.IsZero() {
+		s.put(c.own.http3CertEnds, float64(st.CertificateEnds.Unix()))
+	}
 }
 
 func (c *collector) collectPeer(s sink, st peerd.Stats) {

@@ -21,7 +21,7 @@ type row struct {
 var table = []row{
 	{floor: 0, pkg: "blob"},
 	{floor: 0, pkg: "protocol/httpblob", ours: "blob"},
-	{floor: 0, pkg: "protocol/peer", ours: "blob"},
+	{floor: 0, pkg: "protocol/peer", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/reflector", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/stream", ours: "blob"},
 	{floor: 0, pkg: "internal/bufpool"},
