@@ -15,5 +15,7 @@
 //   - A connection without a request for IdleTimeout is closed, whatever else arrives on it.
 //
 // There is no 0-RTT and so no replay, no datagrams and no server push. The bytes of a blob are copied into packets by
-// quic-go, which encrypts them, so they are read into ordinary memory and never come from a mapping.
+// quic-go, which encrypts them, so they are read into ordinary memory and never come from a mapping. It also makes the
+// buffers of the socket as large as the system allows (7 MiB are enough), and says once in the log when that is too
+// little: net.core.rmem_max and wmem_max are to be raised then.
 package http3d
