@@ -2,11 +2,11 @@ package httpd
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -58,28 +58,16 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("http: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
-		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
-		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
-		{"max_connections", &o.MaxConnections, 16_000},
+	err := serving.FillIn("http",
+		serving.Set("max_concurrent_requests", &o.MaxConcurrentRequests, 200),
+		serving.Set("max_queue", &o.MaxQueue, 10*max(o.MaxConcurrentRequests, 20)),
+		serving.Set("max_connections", &o.MaxConnections, 16_000),
+	)
+	if err != nil {
+		return o, err
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("http: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
-	}
-	if o.MinRate < 0 {
-		return o, fmt.Errorf("http: min_rate is %d, want a positive number", o.MinRate)
-	}
-	if o.MinRate == 0 {
-		o.MinRate = 8 << 10
+	if err := serving.FillIn("http", serving.Set("min_rate", &o.MinRate, 8<<10)); err != nil {
+		return o, err
 	}
 	if err := o.defaultTimes(); err != nil {
 		return o, err
@@ -94,25 +82,12 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func (o *Options) defaultTimes() error {
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
-		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
-		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
-		{"rate_window", &o.RateWindow, time.Minute},
-		{"header_timeout", &o.HeaderTimeout, 10 * time.Second},
-		{"idle_timeout", &o.IdleTimeout, 120 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return fmt.Errorf("http: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
-	}
-	return nil
+	return serving.FillIn("http",
+		serving.Set("queue_timeout", &o.QueueTimeout, 10*time.Second),
+		serving.Set("lookup_timeout", &o.LookupTimeout, 30*time.Second),
+		serving.Set("rate_window", &o.RateWindow, time.Minute),
+		serving.Set("header_timeout", &o.HeaderTimeout, 10*time.Second),
+		serving.Set("idle_timeout", &o.IdleTimeout, 120*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
 }

@@ -2,11 +2,11 @@ package peerd
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -57,49 +57,28 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("peer: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
-		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
-		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
-		{"max_connections", &o.MaxConnections, 16_000},
-		{"max_per_address", &o.MaxPerAddress, 0},
+	err := serving.FillIn("peer",
+		serving.Set("max_concurrent_requests", &o.MaxConcurrentRequests, 200),
+		serving.Set("max_queue", &o.MaxQueue, 10*max(o.MaxConcurrentRequests, 20)),
+		serving.Set("max_connections", &o.MaxConnections, 16_000),
+		serving.Set("max_per_address", &o.MaxPerAddress, 0),
+	)
+	if err != nil {
+		return o, err
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("peer: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("peer", serving.Set("min_rate", &o.MinRate, 8<<10)); err != nil {
+		return o, err
 	}
-	if o.MinRate < 0 {
-		return o, fmt.Errorf("peer: min_rate is %d, want a positive number", o.MinRate)
-	}
-	if o.MinRate == 0 {
-		o.MinRate = 8 << 10
-	}
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
-		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
-		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
-		{"rate_window", &o.RateWindow, time.Minute},
-		{"request_timeout", &o.RequestTimeout, 10 * time.Second},
-		{"idle_timeout", &o.IdleTimeout, 60 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return o, fmt.Errorf("peer: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	err = serving.FillIn("peer",
+		serving.Set("queue_timeout", &o.QueueTimeout, 10*time.Second),
+		serving.Set("lookup_timeout", &o.LookupTimeout, 30*time.Second),
+		serving.Set("rate_window", &o.RateWindow, time.Minute),
+		serving.Set("request_timeout", &o.RequestTimeout, 10*time.Second),
+		serving.Set("idle_timeout", &o.IdleTimeout, 60*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
+	if err != nil {
+		return o, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

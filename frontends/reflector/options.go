@@ -2,10 +2,10 @@ package reflector
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -45,49 +45,28 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("reflector: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
-		{"max_connections", &o.MaxConnections, 4000},
-		{"max_per_address", &o.MaxPerAddress, 500},
-		{"max_uploads", &o.MaxUploads, 128},
+	err := serving.FillIn("reflector",
+		serving.Set("max_connections", &o.MaxConnections, 4000),
+		serving.Set("max_per_address", &o.MaxPerAddress, 500),
+		serving.Set("max_uploads", &o.MaxUploads, 128),
+	)
+	if err != nil {
+		return o, err
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("reflector: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("reflector", serving.Set("body_rate", &o.BodyRate, 1<<10)); err != nil {
+		return o, err
 	}
-	if o.BodyRate < 0 {
-		return o, fmt.Errorf("reflector: body_rate is %d, want a positive number", o.BodyRate)
-	}
-	if o.BodyRate == 0 {
-		o.BodyRate = 1 << 10
-	}
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
-		{"message_timeout", &o.MessageTimeout, 200 * time.Second},
-		{"answer_timeout", &o.AnswerTimeout, 150 * time.Second},
-		{"turn_timeout", &o.TurnTimeout, 60 * time.Second},
-		{"body_window", &o.BodyWindow, 30 * time.Second},
-		{"put_timeout", &o.PutTimeout, 25 * time.Second},
-		{"write_timeout", &o.WriteTimeout, 30 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return o, fmt.Errorf("reflector: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	err = serving.FillIn("reflector",
+		serving.Set("message_timeout", &o.MessageTimeout, 200*time.Second),
+		serving.Set("answer_timeout", &o.AnswerTimeout, 150*time.Second),
+		serving.Set("turn_timeout", &o.TurnTimeout, 60*time.Second),
+		serving.Set("body_window", &o.BodyWindow, 30*time.Second),
+		serving.Set("put_timeout", &o.PutTimeout, 25*time.Second),
+		serving.Set("write_timeout", &o.WriteTimeout, 30*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
+	if err != nil {
+		return o, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

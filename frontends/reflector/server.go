@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -87,39 +86,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 // accept starts a session for each connection, until ctx ends or ln fails.
 func (s *Server) accept(ctx context.Context, ln net.Listener) error {
-	const first, longest = 5 * time.Millisecond, time.Second
-	wait := first
-	for {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			wait = first
-			s.start(c)
-		case ctx.Err() != nil:
-			return nil
-		case !passes(err):
-			return err
-		default:
-			s.opt.Logger.Warn("reflector: a connection was not accepted", "error", err, "pause", wait)
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
-			wait = min(2*wait, longest)
-		}
+	err := serving.AcceptAll(ctx, ln.Accept, s.start, func(err error, pause time.Duration) {
+		s.opt.Logger.Warn("reflector: accept failed; trying again", "error", err, "in", pause)
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
-}
-
-// passes says whether an error of Accept is about one connection, or about a shortage that may pass.
-func passes(err error) bool {
-	for _, e := range []error{
-		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return err
 }
 
 // start gives a connection its session, or closes it when there is no place.
