@@ -16,9 +16,11 @@ import (
 	"github.com/OdyseeTeam/prism/stores/caching"
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
+	"github.com/OdyseeTeam/prism/stores/fetch"
 	"github.com/OdyseeTeam/prism/stores/gcache"
 	"github.com/OdyseeTeam/prism/stores/ittt"
 	"github.com/OdyseeTeam/prism/stores/mem"
+	"github.com/OdyseeTeam/prism/stores/peer"
 	"github.com/OdyseeTeam/prism/stores/s3"
 )
 
@@ -65,7 +67,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	var now servers
 	now.ask(&c.Sources)
 	c.own.overHTTP.put(s, now.http)
-	c.own.overHTTP3.put(s, now.http3.Stats)
+	c.collectHTTP3(s, now.http3)
 	c.collectPeer(s, now.peer)
 	c.collectReflector(s, now.reflector)
 	c.collectLegacy(s, &now, &total)
@@ -125,8 +127,15 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 		s.put(c.own.storeOut, float64(st.BytesOut), labels...)
 		s.put(c.own.storeAsked, float64(st.Requests), labels...)
 		s.put(c.own.storeErrs, float64(st.Errors), labels...)
+		s.put(c.own.storeLeftAlone, number(st.Open), labels...)
 		total.s3In += st.BytesIn
 		total.s3Out += st.BytesOut
+	case *peer.Store:
+		st := store.Stats()
+		s.put(c.own.storeIn, float64(st.BytesIn), labels...)
+		s.put(c.own.storeLeftAlone, number(st.Open), labels...)
+	case interface{ Stats() fetch.Stats }:
+		s.put(c.own.storeLeftAlone, number(store.Stats().Open), labels...)
 	case *ittt.Store:
 		total.addITTT(store.Stats())
 	case *mem.Store:
@@ -208,6 +217,15 @@ func (f *serverFamilies) put(s sink, st peerd.Stats) {
 	s.put(f.running, float64(st.InFlight))
 	s.put(f.sending, float64(st.Sending))
 	s.put(f.connections, float64(st.Connections))
+}
+
+func (c *collector) collectHTTP3(s sink, st http3d.Stats) {
+	c.own.overHTTP3.put(s, st.Stats)
+	s.put(c.own.http3Handshakes, float64(st.Handshakes))
+	s.put(c.own.http3Checks, float64(st.Retries))
+	if !st.CertificateEnds.IsZero() {
+		s.put(c.own.http3CertEnds, float64(st.CertificateEnds.Unix()))
+	}
 }
 
 func (c *collector) collectPeer(s sink, st peerd.Stats) {

@@ -11,6 +11,7 @@ type own struct {
 	storeBlobs, storeBytes, storeEvictions   family
 	storePins                                family
 	storeIn, storeOut, storeAsked, storeErrs family
+	storeLeftAlone                           family
 	fills, fillBytes, fillMisses, fillErrors family
 	fillsWaiting, fillBuffers, originRunning family
 	passedThrough, cacheErrors, negativeHits family
@@ -27,6 +28,8 @@ type own struct {
 	overPeer            serverFamilies
 	peerRequests        family
 
+	http3Handshakes, http3Checks, http3CertEnds family
+
 	uploads, uploadBytes, uploadRefused, uploadPanics family
 	uploadsRunning, uploadConnections                 family
 }
@@ -39,6 +42,9 @@ func newOwn() *own {
 	o.disk()
 	o.overHTTP, o.overHTTP3, o.overPeer = o.http("http"), o.http("http3"), o.server("peer")
 	o.peerRequests = o.counter("peer_requests_total", "Requests of peers that were understood.")
+	o.http3Handshakes = o.gauge("http3_handshakes", "Handshakes under way.")
+	o.http3Checks = o.counter("http3_address_checks_total", "Clients that had to prove their address before a handshake.")
+	o.http3CertEnds = o.gauge("http3_certificate_end_timestamp_seconds", "When the certificate that is shown now ends.")
 	o.reflector()
 	return o
 }
@@ -57,6 +63,7 @@ func (o *own) stores() {
 	o.storeOut = o.counter("store_out_bytes_total", "Bytes of blobs written to where the store keeps them.", labels...)
 	o.storeAsked = o.counter("store_requests_total", "Requests sent to where the store keeps blobs, retries included.", labels...)
 	o.storeErrs = o.counter("store_errors_total", "Calls that failed, other than for missing blobs.", labels...)
+	o.storeLeftAlone = o.gauge("store_left_alone", "1 while an origin that keeps failing is not asked.", labels...)
 
 	o.fills = o.counter("fills_total", "Requests to the origin for a blob.", labels...)
 	o.fillBytes = o.counter("fill_bytes_total", "Bytes that came from the origin and were verified.", labels...)

@@ -200,6 +200,14 @@ func (s *Store) Close() error {
 // Pinned implements stores.Pinner.
 func (s *Store) Pinned() int { return int(s.pinned.Load()) }
 
+// Stats is a snapshot of a store.
+type Stats struct {
+	Open bool // the origin keeps failing and is left alone
+}
+
+// Stats is how the origin does now.
+func (s *Store) Stats() Stats { return Stats{Open: s.breaker.Open()} }
+
 // newRequest builds a request for a blob.
 func (s *Store) newRequest(ctx context.Context, call Call, h blob.Hash) (*http.Request, error) {
 	method, url := call(h)
