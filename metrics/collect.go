@@ -250,6 +250,9 @@ func (c *collector) collectReflector(s sink, st reflector.Stats) {
 	s.put(o.uploadPanics, float64(st.Panics))
 	s.put(o.uploadsRunning, float64(st.Uploads))
 	s.put(o.uploadConnections, float64(st.Connections))
+	if c.Reflector != nil {
+		s.put(o.receiptsSafe, number(stores.VolatileOf(c.Tree.Store()) == ""))
+	}
 }
 
 // collectLegacy puts the series of older servers; those of parts that are not there are zero.

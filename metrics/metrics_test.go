@@ -21,6 +21,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
+	"github.com/OdyseeTeam/prism/frontends/reflector"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/metrics"
@@ -356,6 +357,29 @@ func TestLeftAlone(t *testing.T) {
 		}
 		if !left {
 			t.Errorf("%s never was 1", name)
+		}
+	}
+}
+
+// TestReceipts has a reflector over stores that keep what they promise, and over some that do not.
+func TestReceipts(t *testing.T) {
+	leaktest.Check(t)
+	defer http.DefaultClient.CloseIdleConnections()
+	const name = "prism_reflector_receipts_safe"
+	for doc, want := range map[string]float64{
+		"store: {disk: {name: a, mount_point: %s, max_size: 256MB, segment_size: 16MB, sync: always}}":   1,
+		"store: {disk: {name: a, mount_point: %s, max_size: 256MB, segment_size: 16MB, sync: interval}}": 0,
+	} {
+		tree := openTree(t, fmt.Sprintf(doc, t.TempDir()))
+		server, err := reflector.New(reflector.Options{Store: tree.Store(), Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := scrape(t, serve(t, metrics.Sources{Tree: tree, Reflector: server}))[name]; !ok || got != want {
+			t.Errorf("%s: %s is %v (there: %v), want %v", doc, name, got, ok, want)
+		}
+		if _, ok := scrape(t, serve(t, metrics.Sources{Tree: tree}))[name]; ok {
+			t.Errorf("%s is there without a reflector", name)
 		}
 	}
 }

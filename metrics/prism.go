@@ -32,6 +32,7 @@ type own struct {
 
 	uploads, uploadBytes, uploadRefused, uploadPanics family
 	uploadsRunning, uploadConnections                 family
+	receiptsSafe                                      family
 }
 
 func newOwn() *own {
@@ -154,5 +155,6 @@ func (o *own) reflector() {
 	o.uploadRefused = o.counter("reflector_refused_connections_total", "Connections beyond what is allowed.")
 	o.uploadPanics = o.counter("reflector_panics_total", "Connections that ended in a panic.")
 	o.uploadsRunning = o.gauge("reflector_uploads_running", "Bodies on their way, or on their way into the store.")
+	o.receiptsSafe = o.gauge("reflector_receipts_safe", "0 when a power cut may take a blob that an uploader was told is stored.")
 	o.uploadConnections = o.gauge("reflector_connections", "Open connections of uploaders.")
 }

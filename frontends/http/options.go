@@ -58,16 +58,15 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("http: a server needs a store")
 	}
-	ints := []serving.Setting[int]{
-		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
-		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
-		{"max_connections", &o.MaxConnections, 16_000},
-	}
-	if err := serving.FillIn("http", ints); err != nil {
+	err := serving.FillIn("http",
+		serving.Set("max_concurrent_requests", &o.MaxConcurrentRequests, 200),
+		serving.Set("max_queue", &o.MaxQueue, 10*max(o.MaxConcurrentRequests, 20)),
+		serving.Set("max_connections", &o.MaxConnections, 16_000),
+	)
+	if err != nil {
 		return o, err
 	}
-	rates := []serving.Setting[int64]{{"min_rate", &o.MinRate, 8 << 10}}
-	if err := serving.FillIn("http", rates); err != nil {
+	if err := serving.FillIn("http", serving.Set("min_rate", &o.MinRate, 8<<10)); err != nil {
 		return o, err
 	}
 	if err := o.defaultTimes(); err != nil {
@@ -83,13 +82,12 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func (o *Options) defaultTimes() error {
-	times := []serving.Setting[time.Duration]{
-		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
-		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
-		{"rate_window", &o.RateWindow, time.Minute},
-		{"header_timeout", &o.HeaderTimeout, 10 * time.Second},
-		{"idle_timeout", &o.IdleTimeout, 120 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	return serving.FillIn("http", times)
+	return serving.FillIn("http",
+		serving.Set("queue_timeout", &o.QueueTimeout, 10*time.Second),
+		serving.Set("lookup_timeout", &o.LookupTimeout, 30*time.Second),
+		serving.Set("rate_window", &o.RateWindow, time.Minute),
+		serving.Set("header_timeout", &o.HeaderTimeout, 10*time.Second),
+		serving.Set("idle_timeout", &o.IdleTimeout, 120*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
 }

@@ -57,28 +57,27 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("peer: a server needs a store")
 	}
-	ints := []serving.Setting[int]{
-		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
-		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
-		{"max_connections", &o.MaxConnections, 16_000},
-		{"max_per_address", &o.MaxPerAddress, 0},
-	}
-	if err := serving.FillIn("peer", ints); err != nil {
+	err := serving.FillIn("peer",
+		serving.Set("max_concurrent_requests", &o.MaxConcurrentRequests, 200),
+		serving.Set("max_queue", &o.MaxQueue, 10*max(o.MaxConcurrentRequests, 20)),
+		serving.Set("max_connections", &o.MaxConnections, 16_000),
+		serving.Set("max_per_address", &o.MaxPerAddress, 0),
+	)
+	if err != nil {
 		return o, err
 	}
-	rates := []serving.Setting[int64]{{"min_rate", &o.MinRate, 8 << 10}}
-	if err := serving.FillIn("peer", rates); err != nil {
+	if err := serving.FillIn("peer", serving.Set("min_rate", &o.MinRate, 8<<10)); err != nil {
 		return o, err
 	}
-	times := []serving.Setting[time.Duration]{
-		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
-		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
-		{"rate_window", &o.RateWindow, time.Minute},
-		{"request_timeout", &o.RequestTimeout, 10 * time.Second},
-		{"idle_timeout", &o.IdleTimeout, 60 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	if err := serving.FillIn("peer", times); err != nil {
+	err = serving.FillIn("peer",
+		serving.Set("queue_timeout", &o.QueueTimeout, 10*time.Second),
+		serving.Set("lookup_timeout", &o.LookupTimeout, 30*time.Second),
+		serving.Set("rate_window", &o.RateWindow, time.Minute),
+		serving.Set("request_timeout", &o.RequestTimeout, 10*time.Second),
+		serving.Set("idle_timeout", &o.IdleTimeout, 60*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
+	if err != nil {
 		return o, err
 	}
 	if o.Logger == nil {

@@ -45,28 +45,27 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("reflector: a server needs a store")
 	}
-	ints := []serving.Setting[int]{
-		{"max_connections", &o.MaxConnections, 4000},
-		{"max_per_address", &o.MaxPerAddress, 500},
-		{"max_uploads", &o.MaxUploads, 128},
-	}
-	if err := serving.FillIn("reflector", ints); err != nil {
+	err := serving.FillIn("reflector",
+		serving.Set("max_connections", &o.MaxConnections, 4000),
+		serving.Set("max_per_address", &o.MaxPerAddress, 500),
+		serving.Set("max_uploads", &o.MaxUploads, 128),
+	)
+	if err != nil {
 		return o, err
 	}
-	rates := []serving.Setting[int64]{{"body_rate", &o.BodyRate, 1 << 10}}
-	if err := serving.FillIn("reflector", rates); err != nil {
+	if err := serving.FillIn("reflector", serving.Set("body_rate", &o.BodyRate, 1<<10)); err != nil {
 		return o, err
 	}
-	times := []serving.Setting[time.Duration]{
-		{"message_timeout", &o.MessageTimeout, 200 * time.Second},
-		{"answer_timeout", &o.AnswerTimeout, 150 * time.Second},
-		{"turn_timeout", &o.TurnTimeout, 60 * time.Second},
-		{"body_window", &o.BodyWindow, 30 * time.Second},
-		{"put_timeout", &o.PutTimeout, 25 * time.Second},
-		{"write_timeout", &o.WriteTimeout, 30 * time.Second},
-		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
-	}
-	if err := serving.FillIn("reflector", times); err != nil {
+	err = serving.FillIn("reflector",
+		serving.Set("message_timeout", &o.MessageTimeout, 200*time.Second),
+		serving.Set("answer_timeout", &o.AnswerTimeout, 150*time.Second),
+		serving.Set("turn_timeout", &o.TurnTimeout, 60*time.Second),
+		serving.Set("body_window", &o.BodyWindow, 30*time.Second),
+		serving.Set("put_timeout", &o.PutTimeout, 25*time.Second),
+		serving.Set("write_timeout", &o.WriteTimeout, 30*time.Second),
+		serving.Set("drain_timeout", &o.DrainTimeout, 20*time.Second),
+	)
+	if err != nil {
 		return o, err
 	}
 	if o.Logger == nil {

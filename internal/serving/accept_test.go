@@ -45,16 +45,16 @@ func TestAcceptAllEnds(t *testing.T) {
 
 func TestFillIn(t *testing.T) {
 	given, open := 7, 0
-	err := serving.FillIn("http", []serving.Setting[int]{{"max_queue", &given, 3}, {"max_connections", &open, 5}})
+	err := serving.FillIn("http", serving.Set("max_queue", &given, 3), serving.Set("max_connections", &open, 5))
 	if err != nil || given != 7 || open != 5 {
 		t.Errorf("%v, %d, %d", err, given, open)
 	}
 	rate, wait := int64(-1), -time.Second
-	if err := serving.FillIn("peer", []serving.Setting[int64]{{"min_rate", &rate, 1}}); err == nil ||
+	if err := serving.FillIn("peer", serving.Set("min_rate", &rate, 1)); err == nil ||
 		err.Error() != "peer: min_rate is -1, want a positive number" {
 		t.Error(err)
 	}
-	if err := serving.FillIn("peer", []serving.Setting[time.Duration]{{"idle_timeout", &wait, 1}}); err == nil ||
+	if err := serving.FillIn("peer", serving.Set("idle_timeout", &wait, 1)); err == nil ||
 		err.Error() != "peer: idle_timeout is -1s, want a positive duration" {
 		t.Error(err)
 	}
