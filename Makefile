@@ -10,6 +10,7 @@ OS_ARCH := $(shell $(GO) env GOOS)_$(shell $(GO) env GOARCH)
 DIST    := dist/$(OS_ARCH)
 BIN     := $(DIST)/prism-bin
 TRYOUT  := $(DIST)/tryout
+GATEWAY := $(DIST)/versitygw
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # Pure Go, so that a clean machine needs no C compiler and the binary runs anywhere. The race detector alone needs cgo.
@@ -29,6 +30,7 @@ FUZZTIME     ?= 60s
 CRASH_POINTS ?= 10000
 SEQUENCES    ?= 0
 KILLS        ?= 200
+RECEIPTS     ?= 50
 POWER_CUTS   ?= 100
 BENCH        ?= .
 PKGS         ?= ./...
@@ -41,11 +43,19 @@ help: ## print this
 build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/prism
 
+# What the programs of run and run-s3 are asked with.
+TRY = $(TRYOUT) -prism $(BIN) -from "$$($(GO) env GOROOT):/usr" -blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
+
 .PHONY: run
-run: build ## try a blobcache on real blobs: BLOBS=dir for your own, Ctrl-C ends it
+run: build ## try it on real blobs, sent in and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
 	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
-	@$(TRYOUT) -prism $(BIN) -example examples/edge/blobcache.yaml -from "$$($(GO) env GOROOT):/usr" \
-		-blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
+	@$(TRY)
+
+.PHONY: run-s3
+run-s3: build ## the same over an S3 server, which it builds
+	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
+	@$(GO) build -C internal/testbed/versitygw -trimpath -o '$(CURDIR)/$(GATEWAY)' github.com/versity/versitygw/cmd/versitygw
+	@$(TRY) -s3 $(GATEWAY)
 
 .PHONY: test
 test: ## run every test (PKGS=./segments/... for some of them)
@@ -62,13 +72,14 @@ crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, a minute of hits, the cap and 200 real power cuts (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, a minute of hits, the cap and 200 real power cuts (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
 	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
 	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
+	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
 

@@ -95,7 +95,12 @@ func (t *turns) add(name string, s *server) {
 	}
 	t.names = append(t.names, name)
 	t.servers[name] = s
-	load(t.b, s.addr, t.data.hashes, 2*len(t.data.hashes), t.conns) // fill, then read once
+	t.load(s, 2*len(t.data.hashes)) // fill, then read once
+}
+
+// load has a server answer requests, in the protocol that it speaks.
+func (t *turns) load(s *server, requests int) {
+	loadWith(t.b, s.ask, s.addr, t.data.hashes, requests, t.conns)
 }
 
 func (t *turns) run() {
@@ -103,7 +108,7 @@ func (t *turns) run() {
 		for _, name := range t.names {
 			s := t.servers[name]
 			before := cpu(t.b, s)
-			load(t.b, s.addr, t.data.hashes, t.requests, t.conns)
+			t.load(s, t.requests)
 			t.used[name] = append(t.used[name], cpu(t.b, s)-before)
 		}
 	}

@@ -19,6 +19,15 @@ import (
 // returns the bytes of all bodies. Anything but whole answers of 200 fails the benchmark.
 func load(tb testing.TB, addr string, hashes []string, n, conns int) int64 {
 	tb.Helper()
+	return loadWith(tb, (*client).get, addr, hashes, n, conns)
+}
+
+// asking gets one blob over a connection and gives its size.
+type asking func(c *client, hash string) (int, error)
+
+// loadWith is load in any protocol.
+func loadWith(tb testing.TB, ask asking, addr string, hashes []string, n, conns int) int64 {
+	tb.Helper()
 	var next, total atomic.Int64
 	var failed sync.Map
 	var wg sync.WaitGroup
@@ -35,7 +44,7 @@ func load(tb testing.TB, addr string, hashes []string, n, conns int) int64 {
 				if i >= n {
 					return
 				}
-				size, err := c.get(hashes[i%len(hashes)])
+				size, err := ask(c, hashes[i%len(hashes)])
 				if err != nil {
 					failed.Store(err.Error(), true)
 					return

@@ -32,6 +32,10 @@ func TestMain(m *testing.M) {
 		err = serveMade(os.Args[1], os.Args[2])
 	case "bare":
 		err = serveBare(os.Args[1], os.Args[2])
+	case "peer":
+		err = servePeer(os.Args[1], os.Args[2], os.Args[3], os.Args[4])
+	case "reflector":
+		err = serveUploads(os.Args[1], os.Args[2:])
 	case "http3":
 		err = serveHTTP3(os.Args[1], os.Args[2], os.Args[3])
 	case "bare http3":

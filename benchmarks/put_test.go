@@ -76,6 +76,11 @@ func putEngine(b *testing.B, blobs []blob.Verified, writers int, policy engine.S
 
 // putRaw writes the same bytes with nothing around them.
 func putRaw(b *testing.B, blobs []blob.Verified, policy engine.Sync) cost {
+	return putRawAfter(b, blobs, policy, func([]byte) {})
+}
+
+// putRawAfter does something with each blob before it is written.
+func putRawAfter(b *testing.B, blobs []blob.Verified, policy engine.Sync, first func(data []byte)) cost {
 	dir := newFolder(b)
 	defer os.RemoveAll(dir)
 	each := (len(blobs) + putWriters - 1) / putWriters
@@ -101,6 +106,7 @@ func putRaw(b *testing.B, blobs []blob.Verified, policy engine.Sync) cost {
 		parallel(putWriters, putWriters, func(w int) {
 			f, at := out[w], int64(0)
 			for i := w; i < len(blobs); i += putWriters {
+				first(blobs[i].Bytes())
 				if _, err := f.WriteAt(blobs[i].Bytes(), at); err != nil {
 					b.Error(err)
 				}

@@ -69,6 +69,7 @@ func makeData(tb testing.TB, n, size int) *data {
 type server struct {
 	*process.Child
 	addr string
+	ask  asking // the protocol that it speaks
 }
 
 // startPrism starts a blobcache with an empty mount in front of an origin, and stops it with the benchmark.
@@ -118,7 +119,7 @@ func start(tb testing.TB, name string, cmd *exec.Cmd, port int, ready string) *s
 		tb.Fatal(err)
 	}
 	tb.Cleanup(c.Kill)
-	s := &server{c, fmt.Sprintf("127.0.0.1:%d", port)}
+	s := &server{c, fmt.Sprintf("127.0.0.1:%d", port), (*client).get}
 	if err := c.WaitReady(tb.Context(), "http://"+s.addr+ready); err != nil {
 		tb.Fatal(err)
 	}

@@ -34,10 +34,3 @@ type sink chan<- prometheus.Metric
 func (s sink) put(f family, value float64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(f.desc, f.kind, value, labels...)
 }
-
-// zero puts zeros for families without labels that nothing fills.
-func (s sink) zero(list ...family) {
-	for _, f := range list {
-		s.put(f, 0)
-	}
-}

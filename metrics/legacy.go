@@ -28,7 +28,7 @@ func newLegacy() *legacy {
 	l.peerDownloads = l.counter("peer_download_total", "Blobs sent to clients over the TCP peer protocol.")
 	l.http3Downloads = l.counter("http3_blob_download_total", "Blobs sent to clients over HTTP/3.")
 	l.httpDownloads = l.counter("http_blob_download_total", "Blobs sent to clients over HTTP.")
-	l.blobUploads = l.counter("blob_upload_total", "Blobs taken from uploaders.")
+	l.blobUploads = l.counter("blob_upload_total", "Blobs taken from uploaders, SD blobs not among them.")
 	l.sdBlobUploads = l.counter("sdblob_upload_total", "SD blobs taken from uploaders.")
 
 	l.tcpIn = l.counter("tcp_in_bytes", "Bytes of blobs fetched over the TCP peer protocol.")

@@ -2,6 +2,7 @@ package metrics_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,9 +20,11 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
+	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/metrics"
+	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/all"
 	"github.com/OdyseeTeam/prism/stores/compose"
 )
@@ -112,6 +115,7 @@ func dashboards() []string {
 		"blob_upload_total", "sdblob_upload_total", "tcp_in_bytes", "tcp_out_bytes", "udp_in_bytes", "udp_out_bytes",
 		"http_in_bytes", "http_out_bytes", "reflector_in_bytes", "s3_out_bytes", "s3_in_bytes", "upstream_in_bytes",
 		"http_blob_request_queue_size", "http3_blob_request_queue_size", `routines{kind="worker",package="http"}`,
+		`routines{kind="worker",package="http3"}`, `routines{kind="worker",package="peer"}`,
 		`speed_mbps{cache_type="sf_disk-a",component="edge",source="cache"}`,
 		`speed_mbps{cache_type="sf_disk-a",component="edge",source="origin"}`,
 	}
@@ -280,6 +284,104 @@ func serveHTTP(t *testing.T, server *httpd.Server) string {
 		}
 	})
 	return "http://" + ln.Addr().String()
+}
+
+// TestITTT counts what each store of an ittt gives, and adds up those that have one name.
+func TestITTT(t *testing.T) {
+	tree := openTree(t, "store: {ittt: {this: {mem: {name: near}}, that: {ittt: {this: {noop: }, that: {mem: {name: near}}}}}}")
+	base := serve(t, metrics.Sources{Tree: tree})
+	want := map[string]float64{"mem-near": 0, "ittt": 0, "noop": 0}
+	demand := func() {
+		t.Helper()
+		series := scrape(t, base)
+		for origin, n := range want {
+			name := fmt.Sprintf("reflector_ittt_hits_total{origin=%q}", origin)
+			if got, ok := series[name]; !ok || got != n {
+				t.Errorf("%s is %v (there: %v), want %v", name, got, ok, n)
+			}
+		}
+	}
+	demand()
+	data := []byte("a blob")
+	v, err := blob.Verify(blob.Sum(data), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := tree.Root.Children[0], tree.Root.Children[1].Children[1]
+	for _, store := range []stores.Store{near.Store(), far.Store()} {
+		if err := store.Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Fatal(err)
+		}
+		handle, err := tree.Store().Get(t.Context(), v.Hash())
+		if err != nil {
+			t.Fatal(err)
+		}
+		handle.Release()
+		if err := store.Delete(t.Context(), v.Hash()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = map[string]float64{"mem-near": 2, "ittt": 1, "noop": 0}
+	demand()
+}
+
+// TestLeftAlone has origins that nobody listens for: once each has failed often enough it is left alone, and says so.
+func TestLeftAlone(t *testing.T) {
+	leaktest.Check(t)
+	defer http.DefaultClient.CloseIdleConnections()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	for kind, options := range map[string]string{
+		"http":     "{name: a, endpoint: http://" + addr + "/}",
+		"upstream": "{name: a, upstream: http://" + addr + "/}",
+		"peer":     "{name: a, address: " + addr + "}",
+		"s3":       "{name: a, aws_id: i, aws_secret: s, bucket: b, endpoint: http://" + addr + "}",
+	} {
+		tree := openTree(t, "store: {"+kind+": "+options+"}")
+		base := serve(t, metrics.Sources{Tree: tree})
+		name := fmt.Sprintf(`prism_store_left_alone{path="store.%s",store="%s-a"}`, kind, kind)
+		if v, ok := scrape(t, base)[name]; !ok || v != 0 {
+			t.Errorf("at the start %s is %v, there: %v", name, v, ok)
+		}
+		left := false
+		for try := 0; !left && try < 100; try++ {
+			if _, err := tree.Store().Get(t.Context(), blob.Hash{1}); !errors.Is(err, blob.ErrUnavailable) {
+				t.Fatalf("%s: %v", kind, err)
+			}
+			left = scrape(t, base)[name] == 1
+		}
+		if !left {
+			t.Errorf("%s never was 1", name)
+		}
+	}
+}
+
+// TestHTTP3 has a server with a certificate of its own.
+func TestHTTP3(t *testing.T) {
+	leaktest.Check(t)
+	defer http.DefaultClient.CloseIdleConnections()
+	tree := openTree(t, "store: {mem: {name: a}}")
+	server, err := http3d.New(http3d.Options{Options: httpd.Options{Store: tree.Store(), Logger: slog.New(slog.DiscardHandler)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const ends = "prism_http3_certificate_end_timestamp_seconds"
+	series := scrape(t, serve(t, metrics.Sources{Tree: tree, HTTP3: server}))
+	if left := series[ends] - float64(time.Now().Unix()); left < 9*365*24*3600 {
+		t.Errorf("%s is %v: %v s from now", ends, series[ends], left)
+	}
+	for _, name := range []string{"prism_http3_handshakes", "prism_http3_address_checks_total"} {
+		if v, ok := series[name]; !ok || v != 0 {
+			t.Errorf("%s is %v, there: %v", name, v, ok)
+		}
+	}
+	if _, ok := scrape(t, serve(t, metrics.Sources{Tree: tree}))[ends]; ok {
+		t.Errorf("%s is there without a server", ends)
+	}
 }
 
 // TestTwins has stores that nothing but their place tells apart: they are not one series twice.

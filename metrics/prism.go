@@ -10,6 +10,8 @@ type own struct {
 	storeHits, storeHitBytes, storeMisses    family
 	storeBlobs, storeBytes, storeEvictions   family
 	storePins                                family
+	storeIn, storeOut, storeAsked, storeErrs family
+	storeLeftAlone                           family
 	fills, fillBytes, fillMisses, fillErrors family
 	fillsWaiting, fillBuffers, originRunning family
 	passedThrough, cacheErrors, negativeHits family
@@ -22,8 +24,14 @@ type own struct {
 	diskErrors, diskOpen, diskState, diskColdBuffers                        family
 	indexStalls, indexSlow, indexDebt                                       family
 
-	httpRequests, httpBytes, httpSlow, httpRefused, httpPanics family
-	httpWaiting, httpRunning, httpSending, httpConnections     family
+	overHTTP, overHTTP3 httpFamilies
+	overPeer            serverFamilies
+	peerRequests        family
+
+	http3Handshakes, http3Checks, http3CertEnds family
+
+	uploads, uploadBytes, uploadRefused, uploadPanics family
+	uploadsRunning, uploadConnections                 family
 }
 
 func newOwn() *own {
@@ -32,7 +40,12 @@ func newOwn() *own {
 	o.openTime = o.gauge("open_seconds", "How long the stores took to open.")
 	o.stores()
 	o.disk()
-	o.http()
+	o.overHTTP, o.overHTTP3, o.overPeer = o.http("http"), o.http("http3"), o.server("peer")
+	o.peerRequests = o.counter("peer_requests_total", "Requests of peers that were understood.")
+	o.http3Handshakes = o.gauge("http3_handshakes", "Handshakes under way.")
+	o.http3Checks = o.counter("http3_address_checks_total", "Clients that had to prove their address before a handshake.")
+	o.http3CertEnds = o.gauge("http3_certificate_end_timestamp_seconds", "When the certificate that is shown now ends.")
+	o.reflector()
 	return o
 }
 
@@ -45,6 +58,12 @@ func (o *own) stores() {
 	o.storeBlobs = o.gauge("store_blobs", "Blobs held.", labels...)
 	o.storeBytes = o.gauge("store_payload_bytes", "Bytes of the blobs held.", labels...)
 	o.storePins = o.gauge("store_pinned_handles", "Handles that readers hold.", labels...)
+
+	o.storeIn = o.counter("store_in_bytes_total", "Bytes of blobs read from where the store keeps them.", labels...)
+	o.storeOut = o.counter("store_out_bytes_total", "Bytes of blobs written to where the store keeps them.", labels...)
+	o.storeAsked = o.counter("store_requests_total", "Requests sent to where the store keeps blobs, retries included.", labels...)
+	o.storeLeftAlone = o.gauge("store_left_alone", "1 while an origin keeps failing and is not asked.", labels...)
+	o.storeErrs = o.counter("store_errors_total", "Calls that failed, other than for missing blobs.", labels...)
 
 	o.fills = o.counter("fills_total", "Requests to the origin for a blob.", labels...)
 	o.fillBytes = o.counter("fill_bytes_total", "Bytes that came from the origin and were verified.", labels...)
@@ -95,14 +114,45 @@ func (o *own) disk() {
 	o.indexDebt = o.gauge("index_compaction_debt_bytes", "What the index still has to rewrite.", labels...)
 }
 
-func (o *own) http() {
-	o.httpRequests = o.counter("http_requests_total", "Answers, by kind of path and status; 499 is a client that left.", "path", "status")
-	o.httpBytes = o.counter("http_out_bytes_total", "Bytes of blobs sent.")
-	o.httpSlow = o.counter("http_slow_readers_total", "Answers cut because the reader was too slow.")
-	o.httpRefused = o.counter("http_refused_connections_total", "Connections beyond max_connections.")
-	o.httpPanics = o.counter("http_panics_total", "Requests that ended in a panic.")
-	o.httpWaiting = o.gauge("http_waiting_requests", "Requests that wait for their turn.")
-	o.httpRunning = o.gauge("http_running_requests", "Requests between their parse and the first byte of the answer.")
-	o.httpSending = o.gauge("http_sending_responses", "Answers whose body is on its way.")
-	o.httpConnections = o.gauge("http_connections", "Open connections.")
+// serverFamilies are those of a server that sends blobs.
+type serverFamilies struct {
+	bytes, slow, refused, panics           family
+	waiting, running, sending, connections family
+}
+
+// httpFamilies are those of a server that answers HTTP requests.
+type httpFamilies struct {
+	serverFamilies
+	requests family
+}
+
+// server makes the families of a server: its name goes before theirs.
+func (o *own) server(name string) serverFamilies {
+	return serverFamilies{
+		bytes:       o.counter(name+"_out_bytes_total", "Bytes of blobs sent."),
+		slow:        o.counter(name+"_slow_readers_total", "Answers cut because the reader was too slow."),
+		refused:     o.counter(name+"_refused_connections_total", "Connections beyond what is allowed."),
+		panics:      o.counter(name+"_panics_total", "Requests that ended in a panic."),
+		waiting:     o.gauge(name+"_waiting_requests", "Requests that wait for their turn."),
+		running:     o.gauge(name+"_running_requests", "Requests between their parse and the first byte of the answer."),
+		sending:     o.gauge(name+"_sending_responses", "Answers whose body is on its way."),
+		connections: o.gauge(name+"_connections", "Open connections."),
+	}
+}
+
+// http makes the families of an HTTP server.
+func (o *own) http(name string) httpFamilies {
+	return httpFamilies{
+		serverFamilies: o.server(name),
+		requests:       o.counter(name+"_requests_total", "Answers, by kind of path and status; 499 is a client that left.", "path", "status"),
+	}
+}
+
+func (o *own) reflector() {
+	o.uploads = o.counter("reflector_uploads_total", "Blobs taken from uploaders, by kind.", "kind")
+	o.uploadBytes = o.counter("reflector_in_bytes_total", "Bytes of bodies from uploaders, whatever became of them.")
+	o.uploadRefused = o.counter("reflector_refused_connections_total", "Connections beyond what is allowed.")
+	o.uploadPanics = o.counter("reflector_panics_total", "Connections that ended in a panic.")
+	o.uploadsRunning = o.gauge("reflector_uploads_running", "Bodies on their way, or on their way into the store.")
+	o.uploadConnections = o.gauge("reflector_connections", "Open connections of uploaders.")
 }

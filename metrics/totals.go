@@ -8,11 +8,14 @@ import (
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/gcache"
+	"github.com/OdyseeTeam/prism/stores/ittt"
 )
 
 // totals are sums over the tree, for the series of older servers, which do not tell all stores apart.
 type totals struct {
-	httpIn int64 // bytes of fills from origins over HTTP
+	in     map[string]uint64 // bytes of blobs that came from other servers, by the kind of store
+	ittt   map[string]int64  // blobs, by the name of the store that gave them
+	s3Out  int64
 	caches map[cacheKey]*cacheTotals
 }
 
@@ -29,15 +32,9 @@ func (t *totals) addCaching(p *compose.Part, store *caching.Store) {
 	st := store.Stats()
 	key := cacheKey{component: store.Component()}
 	for _, c := range p.Children {
-		switch {
-		case c.Role == "cache":
+		if c.Role == "cache" {
 			key.cacheType = cacheType(c.Kind, c.Store().Name())
-		case c.Role == "origin" && c.Kind == "http":
-			t.httpIn += st.FilledBytes
 		}
-	}
-	if t.caches == nil {
-		t.caches = map[cacheKey]*cacheTotals{}
 	}
 	sum := t.caches[key]
 	if sum == nil {
@@ -50,6 +47,13 @@ func (t *totals) addCaching(p *compose.Part, store *caching.Store) {
 	sum.origin += st.OriginInFlight
 	sum.waiting += st.Waiting
 	sum.cacheMbps, sum.originMbps = st.CacheMbps, st.OriginMbps
+}
+
+// addITTT adds what the two stores of an ittt have given. Stores that have one name are one origin.
+func (t *totals) addITTT(origins [2]ittt.Hits) {
+	for _, o := range origins {
+		t.ittt[o.Origin] += o.Hits
+	}
 }
 
 // cacheType is the name that a cache has in series: sf_<kind>-<name>, with the dash where there is no name too.

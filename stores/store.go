@@ -77,7 +77,7 @@ type Volatile interface {
 	Volatile() string
 }
 
-// Unwrapper is a store with one child that it changes in no way that optional interfaces could notice.
+// Unwrapper is a store with one child that answers the optional interfaces which the store does not have itself.
 type Unwrapper interface {
 	Unwrap() Store
 }

@@ -3,30 +3,36 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"strconv"
 	"time"
 
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
+	http3d "github.com/OdyseeTeam/prism/frontends/http3"
+	peerd "github.com/OdyseeTeam/prism/frontends/peer"
+	"github.com/OdyseeTeam/prism/frontends/reflector"
 )
 
-// configured makes the servers that the configuration names.
+// configured makes the servers that the configuration names. With an error come those that were made before it.
 func configured(p *program) ([]*front, error) {
 	var fronts []*front
 	s := p.plan.config.Servers
-	for _, make := range []func() (*front, error){
-		func() (*front, error) {
-			if s.HTTP == nil {
-				return nil, nil
-			}
-			return p.http()
-		},
+	for _, kind := range []struct {
+		wanted bool
+		make   func() (*front, error)
+	}{
+		{s.HTTP != nil, p.http},
+		{s.HTTP3 != nil, p.http3},
+		{s.Peer != nil, p.peer},
 	} {
-		f, err := make()
+		if !kind.wanted {
+			continue
+		}
+		f, err := kind.make()
 		if err != nil {
 			return fronts, err
 		}
-		if f != nil {
-			fronts = append(fronts, f)
-		}
+		fronts = append(fronts, f)
 	}
 	return fronts, nil
 }
@@ -50,13 +56,63 @@ func (p *program) http() (*front, error) {
 	if err != nil {
 		return nil, err
 	}
-	ln, err := listen(conf.Addr(), fmt.Sprintf("%s: servers.http.port", conf.At.Position()))
+	p.sources.HTTP = server
+	return overTCP("http", conf.Addr(), fmt.Sprintf("%s: servers.http.port", conf.At.Position()), server.Serve)
+}
+
+func (p *program) http3() (*front, error) {
+	conf := p.plan.config.Servers.HTTP3
+	server, err := http3d.New(http3d.Options{
+		Options: httpd.Options{
+			Store:                 p.plan.tree.Store(),
+			Logger:                p.log,
+			MaxConcurrentRequests: conf.MaxConcurrentRequests,
+			DrainTimeout:          p.drainTimeout(),
+		},
+		TLSCert: conf.TLSCert, TLSKey: conf.TLSKey,
+	})
+	if err != nil {
+		return nil, configError{fmt.Errorf("%s: servers.http3: %w", conf.At.Position(), err)}
+	}
+	conn, err := net.ListenPacket("udp", conf.Addr())
+	if err != nil {
+		return nil, portTaken(fmt.Sprintf("%s: servers.http3.port", conf.At.Position()), err)
+	}
+	p.sources.HTTP3 = server
+	return &front{
+		name: "http3", addr: conn.LocalAddr(), close: conn.Close,
+		serve: func(ctx context.Context) error { return server.Serve(ctx, conn) },
+	}, nil
+}
+
+func (p *program) peer() (*front, error) {
+	conf := p.plan.config.Servers.Peer
+	server, err := peerd.New(peerd.Options{Store: p.plan.tree.Store(), Logger: p.log, DrainTimeout: p.drainTimeout()})
 	if err != nil {
 		return nil, err
 	}
-	p.sources.HTTP = server
+	p.sources.Peer = server
+	return overTCP("peer", conf.Addr(), fmt.Sprintf("%s: servers.peer.port", conf.At.Position()), server.Serve)
+}
+
+// receiver makes the server that takes blobs from uploaders.
+func (p *program) receiver(port int) (*front, error) {
+	server, err := reflector.New(reflector.Options{Store: p.plan.tree.Store(), Logger: p.log, DrainTimeout: p.drainTimeout()})
+	if err != nil {
+		return nil, err
+	}
+	p.sources.Reflector = server
+	return overTCP("receiver", ":"+strconv.Itoa(port), "--receiver-port", server.Serve)
+}
+
+// overTCP listens for a server. The error names the key to change.
+func overTCP(name, addr, key string, serve func(context.Context, net.Listener) error) (*front, error) {
+	ln, err := listen(addr, key)
+	if err != nil {
+		return nil, err
+	}
 	return &front{
-		name: "http", addr: ln.Addr(), close: ln.Close,
-		serve: func(ctx context.Context) error { return server.Serve(ctx, ln) },
+		name: name, addr: ln.Addr(), close: ln.Close,
+		serve: func(ctx context.Context) error { return serve(ctx, ln) },
 	}, nil
 }

@@ -2,16 +2,6 @@ package main
 
 import "fmt"
 
-// reflector is a command that this version does not have; its flags are known, so that the message is about that.
-type reflector struct {
-	ReceiverPort     int  `default:"5566" hidden:""`
-	MetricsPort      int  `default:"2112" hidden:""`
-	DisableBlocklist bool `hidden:""`
-}
-
-// Run says so.
-func (reflector) Run() error { return notYet("reflector") }
-
 // upload is a command that this version does not have.
 type upload struct {
 	Path                   string `arg:"" optional:""`
@@ -24,5 +14,5 @@ type upload struct {
 func (upload) Run() error { return notYet("upload") }
 
 func notYet(command string) error {
-	return configError{fmt.Errorf("the command %s is not in this version yet; it has blobcache, check-config and version", command)}
+	return configError{fmt.Errorf("the command %s is not in this version yet; it has blobcache, reflector, check-config and version", command)}
 }

@@ -22,7 +22,7 @@ func load(dir, command string) (*plan, error) {
 	r := &yamlnode.Report{}
 	p := &plan{config: config.Load(dir, command, r)}
 	if p.config != nil {
-		checkServers(p.config, r)
+		checkServers(p.config, command, r)
 		if p.config.Store != nil {
 			p.tree = compose.Check(all.Kinds(), p.config.Store, r)
 		}
@@ -34,20 +34,13 @@ func load(dir, command string) (*plan, error) {
 	return p, nil
 }
 
-// checkServers demands a server that this version has, and warns of what it has not: files of older servers name all
-// three, and a blobcache that serves HTTP alone is of use to most of their clients.
-func checkServers(c *config.Config, r *yamlnode.Report) {
+// checkServers demands something to serve, and warns of what this version has not.
+func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	s := c.Servers
-	if s.HTTP3 != nil {
-		r.Warnf(s.HTTP3.At, "has no effect: this version does not serve HTTP/3 yet")
-	}
-	if s.Peer != nil {
-		r.Warnf(s.Peer.At, "has no effect: this version does not serve the peer protocol yet")
-	}
 	if c.Lists.At != nil {
 		r.Warnf(c.Lists.At, "has no effect: this version has no lists yet, and serves every blob to everybody")
 	}
-	if s.HTTP == nil {
+	if command == "blobcache" && s.HTTP == nil && s.HTTP3 == nil && s.Peer == nil {
 		r.Errorf(yamlnode.At(c.File), "there is nothing to serve; add servers: {http: {port: %d}}", config.DefaultHTTPPort)
 	}
 }

@@ -29,11 +29,11 @@ type commandLine struct {
 	Verbose []string         `short:"v" placeholder:"LIST" help:"Log more. \"all\" logs everything."`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Blobcache   blobcache   `cmd:"" help:"Serve blobs from a cache in front of an origin."`
-	CheckConfig checkConfig `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
-	PrintVer    printer     `cmd:"" name:"version" help:"Print the version."`
-	Reflector   reflector   `cmd:"" hidden:"" help:"Take blobs from uploaders."`
-	Upload      upload      `cmd:"" hidden:"" help:"Upload a folder of blobs."`
+	Blobcache   blobcache        `cmd:"" help:"Serve blobs from a cache in front of an origin."`
+	CheckConfig checkConfig      `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
+	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
+	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
+	Upload      upload           `cmd:"" hidden:"" help:"Upload a folder of blobs."`
 }
 
 // printer is the version command.

@@ -137,7 +137,11 @@ func serveAll(ctx context.Context, fronts []*front) error {
 func listen(addr, key string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; choose another port, or stop the program that has it", key, err)
+		return nil, portTaken(key, err)
 	}
 	return ln, nil
+}
+
+func portTaken(key string, err error) error {
+	return fmt.Errorf("%s: %w; choose another port, or stop the program that has it", key, err)
 }

@@ -3,6 +3,7 @@ package frontendtest
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -49,7 +50,7 @@ type Front struct {
 	// goes wrong with the connection is Failed.
 	Ask func(ctx context.Context, addr net.Addr, name string) (Verdict, []byte)
 	// Stall asks for a blob over a connection of its own and reads nothing. nil: the protocol has no bodies to read.
-	Stall func(ctx context.Context, addr net.Addr, name string) (net.Conn, error)
+	Stall func(ctx context.Context, addr net.Addr, name string) (io.Closer, error)
 	// NoBodies says that answers carry no bytes of blobs: an upload protocol asks whether they are wanted.
 	NoBodies bool
 	// NoGate says that the protocol knows no protected blobs.

@@ -3,13 +3,11 @@ package httpd
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"os"
-	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/serving"
 )
 
 // retryAfter is what a 503 asks for, in seconds.
@@ -45,91 +43,10 @@ var (
 	ErrProtocol   = errors.New("protocol violation")
 )
 
-// errorType is an index into errorTypes.
-type errorType uint8
-
-// The kinds of errors that this frontend can tell apart.
-const (
-	errOther errorType = iota
-	errNotFound
-	errProtected
-	errInvalidHash
-	errHashMismatch
-	errTooBig
-	errZeroByte
-	errDeadline
-	errIOTimeout
-	errUnexpectedEOF
-	errConnReset
-	errReadConnReset
-	errWriteConnReset
-	errTimedOut
-	errReadTimedOut
-	errWriteTimedOut
-	errPipe
-	errWriteBrokenPipe
-	errNoActivity
-	errProtocol
-	errorTypeCount
-)
-
-// errorTypes are the names that dashboards know them by.
-var errorTypes = [errorTypeCount]string{
-	"other", "blob_not_found", "protected_blob", "invalid_blob_hash", "hash_mismatch", "blob_too_big",
-	"zero_byte_blob", "deadline_exceeded", "io_timeout", "unexpected_eof", "conn_reset", "read_conn_reset",
-	"write_conn_reset", "e_timedout", "read_conn_timed_out", "write_conn_timed_out", "e_pipe", "write_broken_pipe",
-	"no_network_activity", "quic_protocol_violation",
-}
-
-// typeOf sorts an error.
-func typeOf(err error) errorType {
-	for _, known := range []struct {
-		is   error
-		kind errorType
-	}{
-		{blob.ErrNotFound, errNotFound},
-		{blob.ErrProtected, errProtected},
-		{blob.ErrInvalidHash, errInvalidHash},
-		{blob.ErrCorrupt, errHashMismatch},
-		{blob.ErrTooBig, errTooBig},
-		{blob.ErrEmpty, errZeroByte},
-		{context.DeadlineExceeded, errDeadline},
-		{os.ErrDeadlineExceeded, errIOTimeout},
-		{io.ErrUnexpectedEOF, errUnexpectedEOF},
-		{ErrNoActivity, errNoActivity},
-		{ErrProtocol, errProtocol},
-	} {
-		if errors.Is(err, known.is) {
-			return known.kind
-		}
-	}
-	switch {
-	case errors.Is(err, syscall.ECONNRESET):
-		return byDirection(err, errConnReset, errReadConnReset, errWriteConnReset)
-	case errors.Is(err, syscall.ETIMEDOUT):
-		return byDirection(err, errTimedOut, errReadTimedOut, errWriteTimedOut)
-	case errors.Is(err, syscall.EPIPE):
-		return byDirection(err, errPipe, errPipe, errWriteBrokenPipe)
-	}
-	return errOther
-}
-
-// byDirection picks by the system call, or by the operation of a net.Conn, that failed.
-func byDirection(err error, unknown, read, write errorType) errorType {
-	var call *os.SyscallError
-	var op *net.OpError
-	name := ""
-	switch {
-	case errors.As(err, &op):
-		name = op.Op
-	case errors.As(err, &call):
-		name = call.Syscall
-	}
-	switch name {
-	case "read":
-		return read
-	case "write", "raw-write":
-		return write
-	}
-	return unknown
+// newErrorCounts has the types of HTTP.
+func newErrorCounts() *serving.ErrorCounts {
+	return serving.NewErrorCounts(
+		serving.ErrorType{Is: ErrNoActivity, Name: "no_network_activity"},
+		serving.ErrorType{Is: ErrProtocol, Name: "quic_protocol_violation"},
+	)
 }

@@ -220,7 +220,7 @@ func (q *exchange) takeSlot() error {
 	if q.slot {
 		return nil
 	}
-	if err := q.s.slots.acquire(q.r.Context()); err != nil {
+	if err := q.s.slots.Acquire(q.r.Context()); err != nil {
 		return err
 	}
 	q.slot = true
@@ -231,7 +231,7 @@ func (q *exchange) takeSlot() error {
 func (q *exchange) releaseSlot() {
 	if q.slot {
 		q.slot = false
-		q.s.slots.release()
+		q.s.slots.Release()
 	}
 }
 

@@ -61,7 +61,7 @@ func TestFront(t *testing.T) {
 			return ln.Addr(), func(ctx context.Context) error { return s.Serve(ctx, ln) }
 		},
 		Ask: askHTTP,
-		Stall: func(ctx context.Context, addr net.Addr, name string) (net.Conn, error) {
+		Stall: func(ctx context.Context, addr net.Addr, name string) (io.Closer, error) {
 			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
 			if err == nil {
 				_ = c.(*net.TCPConn).SetReadBuffer(4096)

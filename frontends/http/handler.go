@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/internal/bufpool"
+	"github.com/OdyseeTeam/prism/internal/serving"
 )
 
 // Protocol is what requests come over: the major version of HTTP.
@@ -23,10 +24,10 @@ const (
 type Handler struct {
 	opt    Options
 	over   Protocol
-	slots  *slots
+	slots  *serving.Slots
 	count  counters
 	fixed  fixedHeaders
-	faults *faultLog
+	faults *serving.FaultLog
 	pieces *bufpool.Pool // for ranges to connections that are no kernel sink
 
 	draining atomic.Bool
@@ -41,9 +42,10 @@ func NewHandler(o Options, over Protocol) (*Handler, error) {
 	return &Handler{
 		opt:    o,
 		over:   over,
-		slots:  newSlots(o.MaxConcurrentRequests, o.MaxQueue, o.QueueTimeout),
+		count:  counters{errors: newErrorCounts()},
+		slots:  serving.NewSlots(o.MaxConcurrentRequests, o.MaxQueue, o.QueueTimeout),
 		fixed:  newFixedHeaders(),
-		faults: newFaultLog(o.Logger, time.Second),
+		faults: serving.NewFaultLog(o.Logger, "http: request failed", time.Second),
 		pieces: bufpool.New(pieceSize, 64),
 	}, nil
 }

@@ -2,11 +2,11 @@ package httpd
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -58,28 +58,17 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("http: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
+	ints := []serving.Setting[int]{
 		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
 		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
 		{"max_connections", &o.MaxConnections, 16_000},
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("http: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("http", ints); err != nil {
+		return o, err
 	}
-	if o.MinRate < 0 {
-		return o, fmt.Errorf("http: min_rate is %d, want a positive number", o.MinRate)
-	}
-	if o.MinRate == 0 {
-		o.MinRate = 8 << 10
+	rates := []serving.Setting[int64]{{"min_rate", &o.MinRate, 8 << 10}}
+	if err := serving.FillIn("http", rates); err != nil {
+		return o, err
 	}
 	if err := o.defaultTimes(); err != nil {
 		return o, err
@@ -94,11 +83,7 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func (o *Options) defaultTimes() error {
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
+	times := []serving.Setting[time.Duration]{
 		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
 		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
 		{"rate_window", &o.RateWindow, time.Minute},
@@ -106,13 +91,5 @@ func (o *Options) defaultTimes() error {
 		{"idle_timeout", &o.IdleTimeout, 120 * time.Second},
 		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
 	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return fmt.Errorf("http: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
-	}
-	return nil
+	return serving.FillIn("http", times)
 }

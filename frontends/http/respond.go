@@ -83,7 +83,7 @@ func (q *exchange) fail(err error) {
 	q.s.count.failure(err)
 	status := statusOf(err)
 	if status >= http.StatusInternalServerError && status != http.StatusGatewayTimeout {
-		q.s.faults.report(q.t.hash, err)
+		q.s.faults.Report(q.t.hash, err)
 	}
 	if q.started || q.clientGone() {
 		panic(http.ErrAbortHandler)

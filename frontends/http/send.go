@@ -130,7 +130,7 @@ func (q *exchange) lost(err error) {
 		q.s.count.slowReaders.Add(1)
 	}
 	if errors.Is(err, syscall.EFAULT) {
-		q.s.faults.report(q.t.hash, fmt.Errorf("%w: %w", errUnread, err))
+		q.s.faults.Report(q.t.hash, fmt.Errorf("%w: %w", errUnread, err))
 	}
 	panic(http.ErrAbortHandler)
 }

@@ -3,6 +3,8 @@ package httpd
 import (
 	"net/http"
 	"sync/atomic"
+
+	"github.com/OdyseeTeam/prism/internal/serving"
 )
 
 // StatusClientGone counts requests that were not answered, or not to their end, because the client left or the answer
@@ -48,7 +50,7 @@ type counters struct {
 	slowReaders atomic.Uint64
 	refused     atomic.Uint64
 	panics      atomic.Uint64
-	errors      [errorTypeCount]atomic.Uint64
+	errors      *serving.ErrorCounts
 	sending     atomic.Int64
 	connections atomic.Int64
 }
@@ -63,7 +65,7 @@ func (c *counters) request(r route, status int) {
 	panic("http: an answer with a status that is not in the list")
 }
 
-func (c *counters) failure(err error) { c.errors[typeOf(err)].Add(1) }
+func (c *counters) failure(err error) { c.errors.Count(err) }
 
 // Stats is what the server did so far, and does now.
 func (s *Handler) Stats() Stats {
@@ -73,9 +75,9 @@ func (s *Handler) Stats() Stats {
 		SlowReaders: s.count.slowReaders.Load(),
 		Refused:     s.count.refused.Load(),
 		Panics:      s.count.panics.Load(),
-		Errors:      make(map[string]uint64, errorTypeCount),
-		Queue:       s.slots.waiting.Load(),
-		InFlight:    int64(s.slots.inUse()),
+		Errors:      s.count.errors.Snapshot(),
+		Queue:       s.slots.Waiting(),
+		InFlight:    int64(s.slots.InUse()),
 		Sending:     s.count.sending.Load(),
 		Connections: s.count.connections.Load(),
 	}
@@ -85,9 +87,6 @@ func (s *Handler) Stats() Stats {
 				out.Requests = append(out.Requests, RequestCount{Path: r.String(), Status: status, Count: n})
 			}
 		}
-	}
-	for i, name := range errorTypes {
-		out.Errors[name] = s.count.errors[i].Load()
 	}
 	return out
 }

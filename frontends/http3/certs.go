@@ -24,7 +24,7 @@ const certEvery = time.Second
 type certificates struct {
 	cert, key string // files; empty when the certificate was made
 	log       *slog.Logger
-	current   atomic.Pointer[tls.Certificate]
+	current   atomic.Pointer[tls.Certificate] // with its Leaf
 
 	mu     sync.Mutex // of whoever looks at the files; nobody waits for it
 	looked time.Time
@@ -127,5 +127,9 @@ func selfSigned(host string, now time.Time) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }

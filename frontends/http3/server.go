@@ -44,8 +44,9 @@ type Server struct {
 // begin a connection beyond a limit: a client may send several.
 type Stats struct {
 	httpd.Stats
-	Handshakes int64  // under way now
-	Retries    uint64 // clients whose address had to be checked first
+	Handshakes      int64     // under way now
+	Retries         uint64    // clients whose address had to be checked first
+	CertificateEnds time.Time // until when clients take the certificate that is shown now
 }
 
 // New makes a server; of the files that the options name it reads the certificate. An error says which option is wrong.
@@ -92,6 +93,7 @@ func (s *Server) Stats() Stats {
 	open, handshakes := s.peers.counts()
 	out := Stats{Stats: s.handler.Stats(), Handshakes: int64(handshakes), Retries: s.peers.retried.Load()}
 	out.Connections, out.Refused = int64(open), s.peers.refused.Load()
+	out.CertificateEnds = s.certs.current.Load().Leaf.NotAfter
 	return out
 }
 

@@ -38,6 +38,7 @@ func (c *session) respond(message []byte) bool {
 		// What was pinned could not be read. The store knows by now, and may have the blob elsewhere.
 		err = a.attempt()
 	}
+	c.cut = err != nil && a.out.started
 	switch {
 	case a.out.failed != nil:
 		c.lost(req.Blob, a.out.failed)

@@ -13,7 +13,7 @@
 // sent.
 //
 // Requests of one connection are answered one after the other; those that come early wait in the kernel. A client may
-// close its sending side and still read the answers.
+// close its sending side and still read the answers. What it sends beyond the last answer does not cost it that answer.
 //
 // # Invariants
 //
@@ -23,6 +23,7 @@
 //     the same system call as the first bytes of the body.
 //   - A connection that has blocked for RateWindow without taking MinRate × RateWindow bytes is cut. One that has begun a
 //     request and not ended it within RequestTimeout is closed, and so is one that asks nothing for IdleTimeout.
-//   - A connection that waits for a request holds half a kilobyte of buffer. A request never makes it hold more than 64 KiB.
+//   - A connection that waits for a request holds at most 4 KiB of buffers, and normally 1 KiB. A request never makes it
+//     hold more than 64 KiB.
 //   - A panic ends its connection only, and is counted.
 package peerd

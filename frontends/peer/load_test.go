@@ -287,3 +287,40 @@ func BenchmarkHit(b *testing.B) {
 		})
 	}
 }
+
+// What a client sends while the last answer is on its way to it does not cost it that answer.
+func TestLateRequestDoesNotCostTheAnswer(t *testing.T) {
+	data := content(35, blob.MaxSize)
+	for name, last := range map[string]string{"drain": forBlob(data), "garbage": "garbage"} {
+		t.Run(name, func(t *testing.T) {
+			store := newShelf(t, data)
+			letGo := store.blocked()
+			defer letGo()
+			s := start(t, peerd.Options{Store: store})
+			c := s.narrow()
+			c.send(forBlob(data))
+			until(t, "the request to arrive", func() bool { return s.Stats().InFlight == 1 })
+			c.send(last + strings.Repeat(" ", 100_000))
+			drained := make(chan error, 1)
+			if name == "drain" {
+				go func() { drained <- s.drain() }()
+				until(t, "the listener to close", func() bool {
+					c, err := net.Dial("tcp", s.addr)
+					if err == nil {
+						c.Close()
+					}
+					return err != nil
+				})
+			} else {
+				drained <- nil
+			}
+			letGo()
+			c.wantBlob(data)
+			c.wantClose(last)
+			c.Close()
+			if err := <-drained; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

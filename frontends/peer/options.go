@@ -2,11 +2,11 @@ package peerd
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -57,35 +57,20 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("peer: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
+	ints := []serving.Setting[int]{
 		{"max_concurrent_requests", &o.MaxConcurrentRequests, 200},
 		{"max_queue", &o.MaxQueue, 10 * max(o.MaxConcurrentRequests, 20)},
 		{"max_connections", &o.MaxConnections, 16_000},
 		{"max_per_address", &o.MaxPerAddress, 0},
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("peer: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("peer", ints); err != nil {
+		return o, err
 	}
-	if o.MinRate < 0 {
-		return o, fmt.Errorf("peer: min_rate is %d, want a positive number", o.MinRate)
+	rates := []serving.Setting[int64]{{"min_rate", &o.MinRate, 8 << 10}}
+	if err := serving.FillIn("peer", rates); err != nil {
+		return o, err
 	}
-	if o.MinRate == 0 {
-		o.MinRate = 8 << 10
-	}
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
+	times := []serving.Setting[time.Duration]{
 		{"queue_timeout", &o.QueueTimeout, 10 * time.Second},
 		{"lookup_timeout", &o.LookupTimeout, 30 * time.Second},
 		{"rate_window", &o.RateWindow, time.Minute},
@@ -93,13 +78,8 @@ func (o Options) withDefaults() (Options, error) {
 		{"idle_timeout", &o.IdleTimeout, 60 * time.Second},
 		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
 	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return o, fmt.Errorf("peer: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("peer", times); err != nil {
+		return o, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

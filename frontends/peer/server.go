@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -90,37 +89,9 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 // accept begins a session for each connection, until the listener fails or is closed.
 func (s *Server) accept(ctx context.Context, ln *pacedconn.Listener) error {
-	const least, most = 5 * time.Millisecond, time.Second
-	pause := least
-	for {
-		c, err := ln.AcceptConn()
-		if isPassing(err) {
-			s.opt.Logger.Warn("peer: accept failed; trying again", "error", err, "in", pause)
-			select {
-			case <-time.After(pause):
-			case <-ctx.Done():
-			}
-			pause = min(2*pause, most)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		pause = least
-		s.begin(c)
-	}
-}
-
-// isPassing says whether accepting may work again later: this connection is gone, or there is too little of something.
-func isPassing(err error) bool {
-	for _, passing := range []error{
-		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED,
-	} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	return false
+	return serving.AcceptAll(ctx, ln.AcceptConn, s.begin, func(err error, pause time.Duration) {
+		s.opt.Logger.Warn("peer: accept failed; trying again", "error", err, "in", pause)
+	})
 }
 
 // begin starts a session.

@@ -21,6 +21,9 @@ type session struct {
 	in    peer.Messages
 	json  []byte // the answer; kept for the next one while it is small
 	state atomic.Int32
+
+	answered bool // there was an answer, and its end may still be on the way
+	cut      bool // an answer ended too early, and the connection with it
 }
 
 // The states of a session. A drain closes those that are idle.
@@ -45,9 +48,10 @@ func (c *session) closeIdle() {
 // serve answers requests until one side has enough. A panic that is a bug of ours or of a store ends this connection only;
 // its stack and value carry no request.
 func (c *session) serve() {
-	defer func() { _ = c.conn.Close() }()
+	defer c.close()
 	defer func() {
 		if failed := recover(); failed != nil {
+			c.cut = true
 			c.s.count.panics.Add(1)
 			c.s.opt.Logger.Error("peer: panic while answering", "panic", fmt.Sprint(failed), "stack", string(debug.Stack()))
 		}
@@ -61,6 +65,7 @@ func (c *session) serve() {
 		if !c.respond(message) {
 			return
 		}
+		c.answered = true
 		if err := c.conn.EndAnswer(); err != nil {
 			return
 		}
@@ -69,6 +74,14 @@ func (c *session) serve() {
 			return
 		}
 	}
+}
+
+// close closes the connection. The client may have sent what nobody will read: that must not cost it the answer before.
+func (c *session) close() {
+	if c.answered && !c.cut {
+		_ = c.conn.CloseGently(c.s.opt.RequestTimeout)
+	}
+	_ = c.conn.Close()
 }
 
 // errDrained: the server closed the connection before a request came.

@@ -39,7 +39,7 @@ func (s *Server) admit(r wire.Request) (wire.Offer, *upload, error) {
 	for {
 		offer, err := s.decide(ctx, r)
 		if err != nil {
-			s.faults.report(err)
+			s.faults.Report(r.Hash, err)
 		}
 		if err != nil || !offer.Send {
 			return offer, nil, err
@@ -66,14 +66,14 @@ func (s *Server) admit(r wire.Request) (wire.Offer, *upload, error) {
 func (s *Server) decide(ctx context.Context, r wire.Request) (wire.Offer, error) {
 	wanted, blocked, err := s.wants(ctx, r.Hash)
 	if err != nil {
-		return wire.Offer{}, fmt.Errorf("reflector: is %s wanted: %w", r.Hash.Short(), err)
+		return wire.Offer{}, fmt.Errorf("reflector: is it wanted: %w", err)
 	}
 	if wanted || blocked || r.Kind != blob.KindSD {
 		return wire.Offer{Send: wanted && !blocked}, nil
 	}
 	offer, err := s.lacking(ctx, r.Hash)
 	if err != nil {
-		return wire.Offer{}, fmt.Errorf("reflector: what does the stream of %s lack: %w", r.Hash.Short(), err)
+		return wire.Offer{}, fmt.Errorf("reflector: what does its stream lack: %w", err)
 	}
 	return offer, nil
 }

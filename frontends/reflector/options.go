@@ -2,10 +2,10 @@ package reflector
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -45,34 +45,19 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Store == nil {
 		return o, errors.New("reflector: a server needs a store")
 	}
-	ints := []struct {
-		name  string
-		value *int
-		other int
-	}{
+	ints := []serving.Setting[int]{
 		{"max_connections", &o.MaxConnections, 4000},
 		{"max_per_address", &o.MaxPerAddress, 500},
 		{"max_uploads", &o.MaxUploads, 128},
 	}
-	for _, v := range ints {
-		if *v.value < 0 {
-			return o, fmt.Errorf("reflector: %s is %d, want a positive number", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("reflector", ints); err != nil {
+		return o, err
 	}
-	if o.BodyRate < 0 {
-		return o, fmt.Errorf("reflector: body_rate is %d, want a positive number", o.BodyRate)
+	rates := []serving.Setting[int64]{{"body_rate", &o.BodyRate, 1 << 10}}
+	if err := serving.FillIn("reflector", rates); err != nil {
+		return o, err
 	}
-	if o.BodyRate == 0 {
-		o.BodyRate = 1 << 10
-	}
-	times := []struct {
-		name  string
-		value *time.Duration
-		other time.Duration
-	}{
+	times := []serving.Setting[time.Duration]{
 		{"message_timeout", &o.MessageTimeout, 200 * time.Second},
 		{"answer_timeout", &o.AnswerTimeout, 150 * time.Second},
 		{"turn_timeout", &o.TurnTimeout, 60 * time.Second},
@@ -81,13 +66,8 @@ func (o Options) withDefaults() (Options, error) {
 		{"write_timeout", &o.WriteTimeout, 30 * time.Second},
 		{"drain_timeout", &o.DrainTimeout, 20 * time.Second},
 	}
-	for _, v := range times {
-		if *v.value < 0 {
-			return o, fmt.Errorf("reflector: %s is %v, want a positive duration", v.name, *v.value)
-		}
-		if *v.value == 0 {
-			*v.value = v.other
-		}
+	if err := serving.FillIn("reflector", times); err != nil {
+		return o, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

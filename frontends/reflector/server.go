@@ -7,11 +7,11 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/bufpool"
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
@@ -21,7 +21,7 @@ type Server struct {
 	wanter  stores.Wanter       // nil: Has says it
 	streams stores.StreamKnower // nil: SD blobs say it
 	count   counters
-	faults  *faultLog
+	faults  *serving.FaultLog
 	places  *places
 	turns   *turns
 	bodies  *bufpool.Budget // one a body on its way
@@ -29,7 +29,7 @@ type Server struct {
 
 	base    context.Context // of every call of the store; set by Serve
 	used    atomic.Bool
-	serving sync.WaitGroup
+	running sync.WaitGroup // sessions
 
 	mu       sync.Mutex
 	draining bool
@@ -44,7 +44,8 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opt:      o,
-		faults:   newFaultLog(o.Logger, time.Second),
+		count:    counters{errors: newErrorCounts()},
+		faults:   serving.NewFaultLog(o.Logger, "reflector: upload failed", time.Second),
 		places:   newPlaces(o.MaxConnections, o.MaxPerAddress),
 		turns:    newTurns(),
 		bodies:   bufpool.NewBudget(blob.MaxSize, o.MaxUploads),
@@ -79,45 +80,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	cancel()
 	s.cut()
-	s.serving.Wait()
+	s.running.Wait()
 	return err
 }
 
 // accept starts a session for each connection, until ctx ends or ln fails.
 func (s *Server) accept(ctx context.Context, ln net.Listener) error {
-	const first, longest = 5 * time.Millisecond, time.Second
-	wait := first
-	for {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			wait = first
-			s.start(c)
-		case ctx.Err() != nil:
-			return nil
-		case !passes(err):
-			return err
-		default:
-			s.opt.Logger.Warn("reflector: a connection was not accepted", "error", err, "pause", wait)
-			select {
-			case <-time.After(wait):
-			case <-ctx.Done():
-			}
-			wait = min(2*wait, longest)
-		}
+	err := serving.AcceptAll(ctx, ln.Accept, s.start, func(err error, pause time.Duration) {
+		s.opt.Logger.Warn("reflector: accept failed; trying again", "error", err, "in", pause)
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
-}
-
-// passes says whether an error of Accept is about one connection, or about a shortage that may pass.
-func passes(err error) bool {
-	for _, e := range []error{
-		syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return err
 }
 
 // start gives a connection its session, or closes it when there is no place.
@@ -135,7 +110,7 @@ func (s *Server) start(c net.Conn) {
 	s.mu.Lock()
 	s.sessions[x] = struct{}{}
 	s.mu.Unlock()
-	s.serving.Go(func() {
+	s.running.Go(func() {
 		x.run()
 		s.mu.Lock()
 		delete(s.sessions, x)
@@ -160,7 +135,7 @@ func (s *Server) beginDrain() {
 func (s *Server) drain() error {
 	over := make(chan struct{})
 	go func() {
-		s.serving.Wait()
+		s.running.Wait()
 		close(over)
 	}()
 	timer := time.NewTimer(s.opt.DrainTimeout)

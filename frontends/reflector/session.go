@@ -46,7 +46,7 @@ func (x *session) run() {
 		err = x.step()
 	}
 	if !errors.Is(err, errEnd) {
-		x.s.count.failure(err)
+		x.s.count.errors.Count(err)
 		x.s.opt.Logger.Debug("reflector: connection closed", "from", x.conn.RemoteAddr(), "error", err)
 	}
 }
@@ -246,8 +246,8 @@ func (s *Server) keep(v blob.Verified, kind blob.Kind) error {
 	ctx, cancel := context.WithTimeout(s.base, s.opt.PutTimeout)
 	defer cancel()
 	if err := s.opt.Store.Put(ctx, v, kind); err != nil {
-		err = fmt.Errorf("reflector: put %s: %w", v.Hash().Short(), err)
-		s.faults.report(err)
+		err = fmt.Errorf("reflector: put: %w", err)
+		s.faults.Report(v.Hash(), err)
 		return err
 	}
 	return nil

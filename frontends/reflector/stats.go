@@ -1,6 +1,12 @@
 package reflector
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/OdyseeTeam/prism/internal/serving"
+	wire "github.com/OdyseeTeam/prism/protocol/reflector"
+	"github.com/OdyseeTeam/prism/protocol/stream"
+)
 
 // Stats is a snapshot of a server. Counters never fall; the others are the state now.
 type Stats struct {
@@ -22,25 +28,28 @@ type counters struct {
 	bytesIn atomic.Uint64
 	refused atomic.Uint64
 	panics  atomic.Uint64
-	errors  [errorTypeCount]atomic.Uint64
+	errors  *serving.ErrorCounts
 }
 
-func (c *counters) failure(err error) { c.errors[typeOf(err)].Add(1) }
+// newErrorCounts knows the errors of this protocol.
+func newErrorCounts() *serving.ErrorCounts {
+	return serving.NewErrorCounts(
+		serving.ErrorType{Is: wire.ErrTooLong, Name: "request_too_large"},
+		serving.ErrorType{Is: wire.ErrSyntax, Name: "json_syntax"},
+		serving.ErrorType{Is: stream.ErrNotSD, Name: "json_syntax"},
+	)
+}
 
 // Stats is what the server did so far, and does now.
 func (s *Server) Stats() Stats {
-	out := Stats{
+	return Stats{
 		Blobs:       s.count.blobs.Load(),
 		SDBlobs:     s.count.sdBlobs.Load(),
 		BytesIn:     s.count.bytesIn.Load(),
 		Refused:     s.count.refused.Load(),
 		Panics:      s.count.panics.Load(),
-		Errors:      make(map[string]uint64, errorTypeCount),
+		Errors:      s.count.errors.Snapshot(),
 		Connections: int64(s.places.inUse()),
 		Uploads:     int64(s.bodies.Out()),
 	}
-	for i, name := range errorTypes {
-		out.Errors[name] = s.count.errors[i].Load()
-	}
-	return out
 }

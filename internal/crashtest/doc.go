@@ -8,6 +8,9 @@
 //     the folder takes never passes max_size; with -loop the file system has no other user, and its own count of used
 //     bytes never does either.
 //
+//   - TestReceipts ends a reflector with SIGKILL amidst uploads, again and again, over a disk that syncs always and over a
+//     real S3 server. Every blob of which an uploader was told that it is kept is there at the next start.
+//
 //   - TestPowerCuts shuts a loop-mounted ext4 and a loop-mounted XFS down under an engine in a process of its own, mounts
 //     them again, and holds what is there to what the engine had acknowledged by then. It runs with -power-cuts alone.
 //

@@ -12,10 +12,11 @@ import (
 )
 
 var (
-	kills     = flag.Int("kills", 4, "how often TestKill kills the program under load")
-	onLoop    = flag.Bool("loop", false, "run TestCap at full size, on a loop-mounted file system of its own: needs root")
-	powerCuts = flag.Int("power-cuts", 0, "how often TestPowerCuts shuts down each of its loop-mounted file systems: needs root")
-	theSeed   = flag.Uint64("seed", 0, "seed of the blobs and of all choices; 0 takes one from the clock")
+	kills        = flag.Int("kills", 4, "how often TestKill kills the program under load")
+	receiptKills = flag.Int("receipt-kills", 3, "how often TestReceipts kills the program over each store")
+	onLoop       = flag.Bool("loop", false, "run TestCap at full size, on a loop-mounted file system of its own: needs root")
+	powerCuts    = flag.Int("power-cuts", 0, "how often TestPowerCuts shuts down each of its loop-mounted file systems: needs root")
+	theSeed      = flag.Uint64("seed", 0, "seed of the blobs and of all choices; 0 takes one from the clock")
 )
 
 const binaryKey = "PRISM_CRASHTEST_BINARY"
@@ -73,6 +74,6 @@ func seed(t *testing.T) uint64 {
 	if s == 0 {
 		s = uint64(time.Now().UnixNano())
 	}
-	t.Logf("the same choices again: go test ./internal/crashtest -v -run '^%s$' -seed %d -kills %d -loop=%t -power-cuts %d", t.Name(), s, *kills, *onLoop, *powerCuts)
+	t.Logf("the same choices again: go test ./internal/crashtest -v -run '^%s$' -seed %d -kills %d -receipt-kills %d -loop=%t -power-cuts %d", t.Name(), s, *kills, *receiptKills, *onLoop, *powerCuts)
 	return s
 }

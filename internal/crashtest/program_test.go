@@ -65,7 +65,13 @@ func start(t *testing.T, s settings) *program {
 		t.Fatal(err)
 	}
 	dir := s.write(t, ports[0])
-	cmd := exec.Command(os.Getenv(binaryKey), "blobcache", "--conf-dir", dir, "--metrics-port", strconv.Itoa(ports[1]))
+	return launch(t, dir, ports[0], ports[1], "blobcache", "--conf-dir", dir)
+}
+
+// launch starts the program, whose HTTP server and metrics are on these ports. Its log goes into dir.
+func launch(t *testing.T, dir string, http1, metrics int, args ...string) *program {
+	t.Helper()
+	cmd := exec.Command(os.Getenv(binaryKey), append(args, "--metrics-port", strconv.Itoa(metrics))...)
 	began := time.Now()
 	child, err := process.Start("prism", filepath.Join(dir, "log"), cmd)
 	if err != nil {
@@ -73,8 +79,8 @@ func start(t *testing.T, s settings) *program {
 	}
 	p := &program{
 		Child:   child,
-		url:     fmt.Sprintf("http://127.0.0.1:%d/", ports[0]),
-		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", ports[1]),
+		url:     fmt.Sprintf("http://127.0.0.1:%d/", http1),
+		metrics: fmt.Sprintf("http://127.0.0.1:%d/metrics", metrics),
 		began:   began,
 		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: time.Minute},
 	}
@@ -96,11 +102,12 @@ func (p *program) awaitReady(t *testing.T) time.Duration {
 
 // The ways in which a request ends badly.
 var (
-	errWrong  = errors.New("WRONG BYTES")
-	errStatus = errors.New("another answer than 200")
+	errWrong   = errors.New("WRONG BYTES")
+	errStatus  = errors.New("another answer than 200")
+	errMissing = fmt.Errorf("%w: it says that there is no such blob", errStatus)
 )
 
-// get asks for a blob and compares all of it with its name. Errors: errWrong, errStatus, or those of a connection that
+// get asks for a blob and compares all of it with its name. Errors: errWrong, errStatus, of which errMissing is one, or those of a connection that
 // was cut. buf has room for the largest blob.
 func (p *program) get(ctx context.Context, h blob.Hash, buf []byte) ([]byte, error) {
 	body, err := p.fetch(ctx, h, buf)
@@ -133,6 +140,9 @@ func (p *program) fetch(ctx context.Context, h blob.Hash, buf []byte) ([]byte, e
 
 // announced says what is wrong with the header of an answer.
 func announced(res *http.Response) error {
+	if res.StatusCode == http.StatusNotFound {
+		return errMissing
+	}
 	if res.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, 256))
 		return fmt.Errorf("%w: %s %s", errStatus, res.Status, text)

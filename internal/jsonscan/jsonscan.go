@@ -6,7 +6,10 @@
 // JSON. Whoever takes the object parses it.
 package jsonscan
 
-import "errors"
+import (
+	"errors"
+	"io"
+)
 
 // The errors of a Scanner. After one it is of no more use.
 var (
@@ -29,12 +32,24 @@ type Scanner struct {
 	seen    int    // bytes of the object so far
 	depth   int    // brackets that are open
 	squares uint64 // bit i: the bracket at depth i is a square one
+	lists   bool   // a list will do as well
 	text    bool   // inside a string
 	escape  bool   // after a backslash in one
 }
 
 // New makes a scanner for an object of at most limit bytes.
 func New(limit int) Scanner { return Scanner{limit: limit} }
+
+// End says how many bytes of p are the object or list that p starts with. Errors: see above, and io.ErrUnexpectedEOF when
+// it does not end in p.
+func End(p []byte) (int, error) {
+	s := Scanner{limit: len(p), lists: true}
+	n, done, err := s.Scan(p)
+	if err == nil && !done {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
 
 // Reset begins with the next object.
 func (s *Scanner) Reset() { *s = Scanner{limit: s.limit} }
@@ -48,7 +63,7 @@ func (s *Scanner) Scan(p []byte) (n int, done bool, err error) {
 		}
 		s.seen++
 		switch {
-		case s.depth == 0 && c != '{':
+		case s.depth == 0 && c != '{' && !(c == '[' && s.lists):
 			return i, false, ErrNotObject
 		case s.escape:
 			s.escape = false

@@ -87,6 +87,26 @@ func TestReset(t *testing.T) {
 	}
 }
 
+func TestEnd(t *testing.T) {
+	for _, c := range []struct {
+		data string
+		end  int
+		err  error
+	}{
+		{`{"a":[1]}{}`, 9, nil},
+		{`[[],{"a":"]"}],1`, 14, nil},
+		{`[1`, 2, io.ErrUnexpectedEOF},
+		{``, 0, io.ErrUnexpectedEOF},
+		{`[1}`, 2, jsonscan.ErrMismatch},
+		{`"a"`, 0, jsonscan.ErrNotObject},
+		{strings.Repeat("[", jsonscan.MaxDepth+1), jsonscan.MaxDepth, jsonscan.ErrTooDeep},
+	} {
+		if end, err := jsonscan.End([]byte(c.data)); end != c.end || !errors.Is(err, c.err) {
+			t.Errorf("%.40q: end %d, error %v; want %d, %v", c.data, end, err, c.end, c.err)
+		}
+	}
+}
+
 // What encoding/json takes for the first value of the bytes is what the scanner takes for it, in pieces of any size.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte(`{"a":"}\\","b":[{},[]]}{"c":1}`), byte(1))

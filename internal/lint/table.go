@@ -21,7 +21,7 @@ type row struct {
 var table = []row{
 	{floor: 0, pkg: "blob"},
 	{floor: 0, pkg: "protocol/httpblob", ours: "blob"},
-	{floor: 0, pkg: "protocol/peer", ours: "blob"},
+	{floor: 0, pkg: "protocol/peer", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/reflector", ours: "blob internal/jsonscan"},
 	{floor: 0, pkg: "protocol/stream", ours: "blob"},
 	{floor: 0, pkg: "internal/bufpool"},
@@ -68,7 +68,7 @@ var table = []row{
 	{floor: 4, pkg: "stores/peer", ours: kind, net: true},
 	{floor: 4, pkg: "stores/proxieds3", ours: kind},
 	{floor: 4, pkg: "stores/refcount", ours: "blob internal/…"},
-	{floor: 4, pkg: "stores/s3", ours: kind, mods: "github.com/aws", net: true},
+	{floor: 4, pkg: "stores/s3", ours: kind + " stores/fetch", mods: "github.com/aws", net: true},
 	{floor: 4, pkg: "stores/singleflight", ours: kind},
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},

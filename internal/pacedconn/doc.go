@@ -6,6 +6,7 @@
 //   - On plain TCP the bytes given to Write go to write(2) or writev(2) as they are: they may be mapped memory.
 //   - On plain TCP a header can be held back (Hold), so that it leaves in one system call with what follows.
 //   - A reader that has not proved prompt has little in its send queue that has not left.
+//   - CloseGently closes without losing an answer to what the client sent meanwhile.
 //
-// The package speaks no protocol. It does not read, and sets no deadlines for reading.
+// The package speaks no protocol. Reading, and deadlines for it, are its users' business until they close.
 package pacedconn

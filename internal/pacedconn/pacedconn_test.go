@@ -231,3 +231,44 @@ func TestOtherConnections(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What the reader sends while the end of its answer is on the way does not cost it that answer.
+func TestCloseGently(t *testing.T) {
+	b := listen(t, "tcp", "127.0.0.1:0", pace(), pacedconn.Limits{Most: 10})
+	client, server := b.pair()
+	if _, err := client.Write(make([]byte, 100_000)); err != nil {
+		t.Fatal(err)
+	}
+	want := bytes.Repeat([]byte("0123456789"), 1_000_000)
+	closed := make(chan error, 1)
+	go func() {
+		_, err := server.Write(want)
+		closed <- errors.Join(err, server.CloseGently(20*time.Second))
+	}()
+	got, err := io.ReadAll(client)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if err := <-closed; err != nil { // though the client has not closed
+		t.Error(err)
+	}
+}
+
+// A reader that takes nothing does not keep a connection from being closed.
+func TestCloseGentlyEnds(t *testing.T) {
+	b := listen(t, "tcp", "127.0.0.1:0", pace(), pacedconn.Limits{Most: 10})
+	client, server := b.pair()
+	go func() { // more than both ends hold
+		_, _ = server.Write(make([]byte, 64<<20))
+	}()
+	if _, err := client.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	if err := server.CloseGently(50 * time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("closing took %v", took)
+	}
+}

@@ -27,6 +27,8 @@ func TestBadMessages(t *testing.T) {
 		{"a blank first", " {}", 0, "not an object"},
 		{"garbage after a message", "{}x{}", 1, "not an object"},
 		{"a brace too many", "{}}{}", 1, "not an object"},
+		{"a brace that closes a bracket", `{"a":[}]}`, 0, "syntax"},
+		{"a bracket that closes a brace", "{]", 0, "syntax"},
 		{"a brace alone", "{", 0, ""},
 		{"a string without end", `{"a":"}}}`, 0, ""},
 		{"escapes", `{"\"}":"\\\"}","\\":"\\"}{}`, 2, ""},

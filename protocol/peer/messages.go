@@ -1,11 +1,15 @@
 package peer
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/OdyseeTeam/prism/internal/jsonscan"
+)
 
 // The bounds of a message, in both directions.
 const (
-	MaxMessage = 64 << 10 // bytes of one JSON object
-	MaxDepth   = 64       // braces and brackets that are open at once; messages of the protocol have two
+	MaxMessage = 64 << 10          // bytes of one JSON object
+	MaxDepth   = jsonscan.MaxDepth // braces and brackets that are open at once; messages of the protocol have two
 )
 
 // What makes a message unfit. After each of them the connection is of no use: where the next message begins is unknown.
@@ -38,11 +42,11 @@ const (
 // The zero value is ready. It is not safe for concurrent use.
 type Messages struct {
 	buf        []byte
-	start, end int     // what is held: buf[start:end]
-	scan       scanner // of the message at start
-	seen       int     // bytes of it that scan looked at
-	later      bool    // there was a message
-	err        error   // for good
+	start, end int              // what is held: buf[start:end]
+	scan       jsonscan.Scanner // of the message at start
+	seen       int              // bytes of it that scan looked at
+	later      bool             // there was a message
+	err        error            // for good
 }
 
 // Room is where the next bytes go: at least one, unless a message that fills the buffer waits to be taken. It is good
@@ -73,8 +77,8 @@ func (m *Messages) Add(n int) { m.end += n }
 func (m *Messages) Held() int { return m.end - m.start }
 
 // Next gives the next message, or nil when the rest of it has not come. The message is good until the next call of
-// Room. It is an object as far as its braces go; the parsers judge the rest. Errors are ErrNotObject, ErrTooLarge or
-// ErrTooDeep, and stay.
+// Room. It is an object as far as its braces go; the parsers judge the rest. Errors are ErrNotObject, ErrTooLarge,
+// ErrTooDeep, or ErrSyntax where braces and brackets do not match, and stay.
 func (m *Messages) Next() ([]byte, error) {
 	if m.err != nil {
 		return nil, m.err
@@ -88,19 +92,18 @@ func (m *Messages) Next() ([]byte, error) {
 	if len(held) == 0 {
 		return nil, nil
 	}
-	if held[0] != '{' {
-		m.err = ErrNotObject
-		return nil, m.err
+	if m.seen == 0 {
+		m.scan = jsonscan.New(MaxMessage)
 	}
-	n, done, err := m.scan.run(held[m.seen:])
+	n, done, err := m.scan.Scan(held[m.seen:])
 	m.seen += n
 	switch {
 	case err != nil:
-		m.err = err
+		m.err = ours(err)
 	case done:
 		message := held[:m.seen]
 		m.start += m.seen
-		m.scan, m.seen, m.later = scanner{}, 0, true
+		m.seen, m.later = 0, true
 		return message, nil
 	case m.seen == MaxMessage:
 		m.err = ErrTooLarge
@@ -115,35 +118,18 @@ func (m *Messages) Take(p []byte) int {
 	return n
 }
 
-func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
-
-// scanner finds the end of a JSON object.
-type scanner struct {
-	depth   int
-	quoted  bool // within a string
-	escaped bool // after a backslash
-}
-
-// run looks at the bytes that follow those it has seen, up to the end of the object, and says how many it looked at.
-func (s *scanner) run(p []byte) (n int, done bool, err error) {
-	for i, c := range p {
-		switch {
-		case s.escaped:
-			s.escaped = false
-		case s.quoted:
-			s.escaped = c == '\\'
-			s.quoted = c != '"'
-		case c == '"':
-			s.quoted = true
-		case c == '{' || c == '[':
-			if s.depth++; s.depth > MaxDepth {
-				return i, false, ErrTooDeep
-			}
-		case c == '}' || c == ']':
-			if s.depth--; s.depth == 0 {
-				return i + 1, true, nil
-			}
-		}
+// ours is what the errors of a scanner are here.
+func ours(err error) error {
+	switch {
+	case errors.Is(err, jsonscan.ErrNotObject):
+		return ErrNotObject
+	case errors.Is(err, jsonscan.ErrTooDeep):
+		return ErrTooDeep
+	case errors.Is(err, jsonscan.ErrTooLong):
+		return ErrTooLarge
+	default:
+		return ErrSyntax
 	}
-	return len(p), false, nil
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }

@@ -3,6 +3,8 @@ package peer
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/OdyseeTeam/prism/internal/jsonscan"
 )
 
 // members calls f with each key of an object and its value, nulls left out, until one fails. Errors: ErrSyntax,
@@ -11,11 +13,11 @@ func members(object []byte, f func(key string, value []byte) error) error {
 	if len(object) == 0 || object[0] != '{' {
 		return ErrSyntax
 	}
-	n, done, err := new(scanner).run(object)
+	n, err := jsonscan.End(object)
 	switch {
 	case err != nil:
-		return err
-	case !done || n < len(object) || !json.Valid(object):
+		return ours(err)
+	case n < len(object) || !json.Valid(object):
 		return ErrSyntax
 	}
 	w := walk{p: object, i: 1}
@@ -72,7 +74,7 @@ func (w *walk) value() []byte {
 		}
 		w.i++
 	case '{', '[':
-		n, _, _ := new(scanner).run(w.p[start:]) // the whole was scanned before
+		n, _ := jsonscan.End(w.p[start:]) // the whole was scanned before
 		w.i += n
 	default:
 		for !isAfterValue(w.p[w.i]) {

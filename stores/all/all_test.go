@@ -69,17 +69,24 @@ func TestKeys(t *testing.T) {
 		"store: disk /none/a, segments, at most 500GiB, sync always, eviction lru\n")
 	f("{http: {endpoint: 'https://user:secret@o.example/b/?key=secret', name: o, sharding_size: 4, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3000000000}}",
 		"store: http o, https://user:xxxxx@o.example/b/?…\n")
+	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "store: peer n, h:1\n")
+	f("{peer: {address: '[::1]:5567', dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}", "store: peer [::1]:5567\n")
+	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, sharding_size: 4, acl: NONE, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}",
+		"store: s3 n, bucket b in r, acl none\n")
+	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: s3.example.com}}", "store: s3 bucket b at s3.example.com\n")
 	f("{http3: {name: p, address: 'https://h.example:5568', timeout: 30s, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s, verify_certificate: true}}",
 		"store: http3 p, https://h.example:5568\n")
 	f("{http3: {address: 'h:1', timeout: 0}}", "store: http3 h:1\n")
 	f("{upstream: {name: u, upstream: 'http://me:secret@h:1', edge_token: t0ken, dial_timeout: 1s}}", "store: upstream u, http://me:xxxxx@h:1\n")
-	f("{s3: {name: n, aws_id: i, aws_secret: s, region: r, bucket: b, sharding_size: 4, acl: NONE, dial_timeout: 1s, header_timeout: 2s, idle_timeout: 3s}}",
-		"store: s3 n, bucket b in r, acl none\n")
-	f("{s3: {aws_id: i, aws_secret: s, bucket: b, endpoint: s3.example.com}}", "store: s3 bucket b at s3.example.com\n")
 	f("{caching: {name: c, cache: {mem: }, origin: {noop: }}}", "store: caching c\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 0, cache: {mem: }, origin: {noop: }}}", "store: caching no negative answers kept\n  cache: mem\n  origin: noop\n")
 	f("{caching: {negative_ttl: 7s, cache: {mem: }, origin: {noop: }}}", "store: caching negative answers kept 7s\n  cache: mem\n  origin: noop\n")
 	f("{singleflight: {component: s, store: {mem: }}}", "store: singleflight s\n  store: mem\n")
+	f("{ittt: {name: i, this: {mem: }, that: {noop: }}}", "store: ittt i\n  this: mem\n  that: noop\n")
+	f("{multiwriter: {name: m, one: {mem: }, two: {noop: }}}", "store: multiwriter m\n  one: mem\n  two: noop\n")
+	f("{multiwriter: {destinations: [{mem: }, {noop: }]}}", "store: multiwriter\n  destinations[0]: mem\n  destinations[1]: noop\n")
+	f("{proxied-s3: {name: p, writer: {mem: }, reader: {noop: }}}", "store: proxied-s3 p\n  writer: mem\n  reader: noop\n")
+	f("{proxied-s3: {writer: {mem: }}}", "store: proxied-s3 read by its writer\n  writer: mem\n")
 	f("{gcache: {name: g, max_size: '500', strategy: 3, store: {mem: }}}", "store: gcache g, 500 blobs\n  store: mem\n")
 }
 
@@ -122,11 +129,11 @@ func TestProblems(t *testing.T) {
 	f("{http: {endpoint: 'https://o.example'}}", "f.yaml:1:15: store.http: http: endpoint needs a host and a slash or a query after it")
 	f("{http: {endpoint: 'https://o.example/', dial_timeout: -1s}}", "f.yaml:1:62: store.http.dial_timeout: -1s is negative; write a duration such as 30s")
 	f("{http: {endpoint: 'https://o.example/', idle_timeout: 0}}", "f.yaml:1:62: store.http.idle_timeout: 0 is too short; want at least 1ms")
-	f("{http3: }", "f.yaml:1:16: store.http3: the key address is missing; it is the host and port of the other server, such as example.com:5568")
-	f("{http3: {address: h}}", "f.yaml:1:16: store.http3: http3: the address needs a host and a port, such as example.com:5568")
-	f("{http3: {timeoutt: 1s, address: 'h:1'}}", "f.yaml:1:17: store.http3.timeoutt: unknown key; did you mean timeout?")
-	f("{upstream: }", "f.yaml:1:19: store.upstream: the key upstream is missing; it is the address of the other server, such as https://example.com:5569/")
-	f("{upstream: {upstream: 'http://h/?edge_token=secret'}}", "f.yaml:1:19: store.upstream: upstream: the address is that of a server, without ? and #; a token goes into edge_token")
+	f("{peer: }", "f.yaml:1:15: store.peer: the key address is missing; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: ''}}", "f.yaml:1:25: store.peer.address: this is empty; it is the server to ask, such as example.com:5567")
+	f("{peer: {address: h}}", `f.yaml:1:15: store.peer: peer: address is "h", want a host and a port such as example.com:5567`)
+	f("{peer: {address: 'h:1', timeout: -1s}}", "f.yaml:1:41: store.peer.timeout: -1s is negative; write a duration such as 30s")
+	f("{peer: {address: 'h:1', idle_timeout: 0}}", "f.yaml:1:46: store.peer.idle_timeout: 0 is too short; want at least 1ms")
 	f("{s3: {aws_secret: s, region: r}}", "f.yaml:1:13: store.s3: the key aws_id is missing; it is the id of the key that may use the bucket\n"+
 		"f.yaml:1:13: store.s3: the key bucket is missing; it is the name of the bucket to keep blobs in")
 	f("{s3: {aws_id: i, region: r, bucket: b}}", "f.yaml:1:13: store.s3: the key aws_secret is missing; it, or aws_secret_file, is the secret of the key aws_id")
@@ -137,8 +144,21 @@ func TestProblems(t *testing.T) {
 		"want none or private or public-read or public-read-write or authenticated-read or aws-exec-read or bucket-owner-read or bucket-owner-full-control")
 	f("{s3: {aws_id: i, aws_secret_file: /none/secret, region: r, bucket: b}}",
 		"f.yaml:1:42: store.s3.aws_secret_file: stat /none/secret: no such file or directory")
+	f("{http3: }", "f.yaml:1:16: store.http3: the key address is missing; it is the host and port of the other server, such as example.com:5568")
+	f("{http3: {address: h}}", "f.yaml:1:16: store.http3: http3: the address needs a host and a port, such as example.com:5568")
+	f("{http3: {timeoutt: 1s, address: 'h:1'}}", "f.yaml:1:17: store.http3.timeoutt: unknown key; did you mean timeout?")
+	f("{upstream: }", "f.yaml:1:19: store.upstream: the key upstream is missing; it is the address of the other server, such as https://example.com:5569/")
+	f("{upstream: {upstream: 'http://h/?edge_token=secret'}}", "f.yaml:1:19: store.upstream: upstream: the address is that of a server, without ? and #; a token goes into edge_token")
 	f("{caching: {cache: {mem: }}}", "f.yaml:1:18: store.caching: the key origin is missing; put a kind of store under it, such as disk or http")
 	f("{caching: {cache: {mem: }, origin: {noop: }, negative_ttl: -1s}}", "f.yaml:1:67: store.caching.negative_ttl: -1s is negative; write a duration such as 30s")
+	f("{ittt: {this: {mem: }}}", "f.yaml:1:15: store.ittt: the key that is missing; put a kind of store under it, such as disk or http")
+	f("{multiwriter: {name: m}}", "f.yaml:1:22: store.multiwriter: the key destinations is missing; list under it the stores to write to")
+	f("{multiwriter: {destinations: []}}", "f.yaml:1:37: store.multiwriter.destinations: there is no destination; list stores, each under a dash")
+	f("{multiwriter: {destinations: [{mem: }, {disk: {}}]}}",
+		"f.yaml:1:54: store.multiwriter.destinations[1].disk: the key mount_point is missing; it is the folder to keep blobs in")
+	f("{multiwriter: {one: {disk: {mount_point: /none/a}}, two: {disk: {mount_point: /none/a}}}}",
+		"f.yaml:1:86: store.multiwriter.two.disk.mount_point: /none/a is the folder of another store already, in line 1; give each store its own")
+	f("{proxied-s3: {reader: {mem: }}}", "f.yaml:1:21: store.proxied-s3: the key writer is missing; put a kind of store under it, such as disk or http")
 	f("{gcache: {store: {mem: }}}", "f.yaml:1:17: store.gcache: the key max_size is missing; it is the number of blobs to keep, such as 500")
 	f("{gcache: {max_size: 500MB, store: {mem: }}}", `f.yaml:1:28: store.gcache.max_size: "500MB" is not a whole number`)
 	f("{gcache: {max_size: 5, strategy: 4, store: {mem: }}}", "f.yaml:1:41: store.gcache.strategy: 4 is out of range; want 0 to 3")
@@ -157,6 +177,8 @@ func TestWarnings(t *testing.T) {
 	f("{disk: {mount_point: /none/a, scrub_period: 720h}}",
 		"f.yaml:1:38: store.disk.scrub_period: has no effect: this version does not scrub yet")
 	f("{singleflight: {name: n, store: {mem: }}}", "f.yaml:1:24: store.singleflight.name: has no effect: component names it")
+	f("{multiwriter: {one: {mem: }, two: {mem: }, three: {mem: }}}",
+		"f.yaml:1:51: store.multiwriter.three: is written to, where older servers ignored it")
 	f("{mem: {name: 007}}", `f.yaml:1:21: store.mem.name: 007 without quotes is the text "7"; quote it to keep it as it is`)
 }
 
@@ -186,12 +208,6 @@ func TestLater(t *testing.T) {
 	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
 		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
 	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
-	f("{peer: {name: n, address: 'h:1', timeout: 30000000000}}", "peer")
-	f("{ittt: {name: n, this: {mem: }, that: {peer: {address: 'h:1'}}}}", "ittt", "peer")
-	f("{multiwriter: {name: n, one: {mem: }, two: {mem: }, three: {peer: {}}}}", "multiwriter", "peer")
-	f("{multiwriter: {destinations: [{mem: }, {peer: {}}]}}", "multiwriter", "peer")
-	f("{proxied-s3: {name: n, writer: {peer: {}}, reader: {mem: }}}", "proxied-s3", "peer")
-	f("{proxied-s3: {writer: {mem: }}}", "proxied-s3")
 	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
 	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet
 f.yaml:1:21: store.db_backed.usr: unknown key; did you mean user?

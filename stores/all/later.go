@@ -1,9 +1,6 @@
 package all
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/stores/compose"
 )
@@ -13,10 +10,6 @@ import (
 func later() []compose.Kind {
 	return []compose.Kind{
 		{Name: "db_backed", NotYet: true, Read: checkDBBacked},
-		{Name: "peer", NotYet: true, Read: checkRemote},
-		{Name: "ittt", NotYet: true, Read: checkIttt},
-		{Name: "multiwriter", NotYet: true, Read: checkMultiwriter},
-		{Name: "proxied-s3", NotYet: true, Read: checkProxiedS3},
 	}
 }
 
@@ -46,41 +39,6 @@ func checkDBBacked(n *compose.Node) compose.Spec {
 	bools(n, "has_cap", "soft_deletes", "delete_on_miss", "log_queries", "create_schema")
 	n.OneOf("sync", &word, "write_through", "write_behind")
 	n.Child("store")
-	return nil
-}
-
-// checkRemote reads the keys of peer.
-func checkRemote(n *compose.Node) compose.Spec {
-	var timeout time.Duration
-	texts(n, "name", "address")
-	n.Duration("timeout", &timeout, 0)
-	return nil
-}
-
-func checkIttt(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	n.Child("this")
-	n.Child("that")
-	return nil
-}
-
-func checkMultiwriter(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	for _, key := range [...]string{"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"} {
-		n.OptionalChild(key)
-	}
-	if list, ok := n.Value("destinations"); ok {
-		for i, item := range list.Items(n.Report()) {
-			n.ChildOf(fmt.Sprintf("destinations[%d]", i), item)
-		}
-	}
-	return nil
-}
-
-func checkProxiedS3(n *compose.Node) compose.Spec {
-	texts(n, "name")
-	n.Child("writer")
-	n.OptionalChild("reader")
 	return nil
 }
 

@@ -263,13 +263,7 @@ func (s *Store) Volatile() string { return stores.VolatileOf(s.origin) }
 
 // Pinned implements stores.Pinner: handles over fills' buffers, and those of the cache and the origin.
 func (s *Store) Pinned() int {
-	n := int(s.pinned.Load())
-	for _, child := range []stores.Store{s.cache, s.origin} {
-		if p, ok := stores.As[stores.Pinner](child); ok {
-			n += p.Pinned()
-		}
-	}
-	return n
+	return int(s.pinned.Load()) + stores.Pinned(s.cache, s.origin)
 }
 
 // cacheFailed notes an error of the cache that no client sees. A full cache is no error: blobs pass by.

@@ -54,6 +54,7 @@ type Store struct {
 	bufs    *bufpool.Budget
 	breaker *breaker.Breaker
 	pinned  atomic.Int64
+	bytesIn atomic.Uint64
 
 	closed atomic.Bool
 	root   context.Context // ends with Close, and every transfer with it
@@ -199,6 +200,15 @@ func (s *Store) Close() error {
 
 // Pinned implements stores.Pinner.
 func (s *Store) Pinned() int { return int(s.pinned.Load()) }
+
+// Stats is a snapshot of an origin.
+type Stats struct {
+	BytesIn uint64 // bytes of bodies that came
+	Open    bool   // the origin keeps failing and is left alone
+}
+
+// Stats is what the store did so far.
+func (s *Store) Stats() Stats { return Stats{BytesIn: s.bytesIn.Load(), Open: s.breaker.Open()} }
 
 // newRequest builds a request for a blob.
 func (s *Store) newRequest(ctx context.Context, call Call, h blob.Hash) (*http.Request, error) {

@@ -147,6 +147,7 @@ func (t *transfer) Read(p []byte) (int, error) {
 	t.timer.Reset(t.store.origin.IdleTimeout)
 	n, err := t.resp.Body.Read(p)
 	t.timer.Stop()
+	t.store.bytesIn.Add(uint64(n))
 	if err != nil && err != io.EOF {
 		err = t.fault("read", err)
 	}

@@ -195,13 +195,7 @@ func (s *Store) Close() error {
 }
 
 // Pinned implements stores.Pinner: handles of this store and of the one below.
-func (s *Store) Pinned() int {
-	n := int(s.pinned.Load())
-	if p, ok := stores.As[stores.Pinner](s.child); ok {
-		n += p.Pinned()
-	}
-	return n
-}
+func (s *Store) Pinned() int { return int(s.pinned.Load()) + stores.Pinned(s.child) }
 
 // Stats is a snapshot.
 type Stats struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/OdyseeTeam/prism/internal/bufpool"
 	"github.com/OdyseeTeam/prism/protocol/httpblob"
 	"github.com/OdyseeTeam/prism/stores"
+	"github.com/OdyseeTeam/prism/stores/fetch"
 	"github.com/OdyseeTeam/prism/stores/refcount"
 )
 
@@ -51,11 +52,11 @@ type Options struct {
 const (
 	DefaultRegion        = "us-east-1"
 	DefaultACL           = string(types.ObjectCannedACLPublicRead)
-	DefaultDialTimeout   = 5 * time.Second
-	DefaultHeaderTimeout = 15 * time.Second
-	DefaultIdleTimeout   = 15 * time.Second
+	DefaultDialTimeout   = fetch.DefaultDialTimeout
+	DefaultHeaderTimeout = fetch.DefaultHeaderTimeout
+	DefaultIdleTimeout   = fetch.DefaultIdleTimeout
 	DefaultMaxIdleConns  = 64
-	DefaultMaxBuffers    = 64
+	DefaultMaxBuffers    = fetch.DefaultMaxBuffers
 )
 
 // ACLNone is the ACL of a bucket that refuses access lists: none is sent.
@@ -113,23 +114,15 @@ func New(o Options) (*Store, error) {
 		bucket: o.Bucket,
 		shard:  o.ShardingSize,
 		acl:    types.ObjectCannedACL(o.ACL),
-		limit:  orDefault(o.DialTimeout, DefaultDialTimeout) + 2*orDefault(o.HeaderTimeout, DefaultHeaderTimeout),
-		idle:   orDefault(o.IdleTimeout, DefaultIdleTimeout),
+		limit:  fetch.OrDefault(o.DialTimeout, DefaultDialTimeout) + 2*fetch.OrDefault(o.HeaderTimeout, DefaultHeaderTimeout),
+		idle:   fetch.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
 		wire:   newWire(o),
-		bufs:   bufpool.NewBudget(blob.MaxSize, orDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		bufs:   bufpool.NewBudget(blob.MaxSize, fetch.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
 	}
 	s.breaker = breaker.New(breaker.Options{Name: s.name})
 	s.client = newClient(o, endpoint, s.wire)
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// orDefault is v, or def where v was not set.
-func orDefault[T ~int | ~int64](v, def T) T {
-	if v <= 0 {
-		return def
-	}
-	return v
 }
 
 // check refuses settings that cannot be, and gives the endpoint as a URL.

@@ -42,10 +42,11 @@ func TestObjects(t *testing.T) {
 	p := newProxy(t, server)
 	v := storetest.Blob(t, 1, 5000)
 	hex := v.Hash().String()
+	slash := ""
 	f := func(shard int, acl, wantKey, wantACL string) {
 		t.Helper()
 		o := options(server)
-		o.Endpoint, o.ShardingSize, o.ACL = p.URL, shard, acl
+		o.Endpoint, o.ShardingSize, o.ACL = p.URL+slash, shard, acl
 		s := open(t, o)
 		p.answer(nil)
 		put(t, s, v)
@@ -72,6 +73,8 @@ func TestObjects(t *testing.T) {
 	f(0, "", hex, "public-read")
 	f(4, "private", hex[:4]+"/"+hex, "private")
 	f(0, s3.ACLNone, hex, "")
+	slash = "/" // which an endpoint may end in
+	f(2, s3.ACLNone, hex[:2]+"/"+hex, "")
 }
 
 // The checksum that goes with a blob makes the server refuse one that changed on its way.

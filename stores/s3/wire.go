@@ -3,7 +3,6 @@ package s3
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,8 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/OdyseeTeam/prism/stores/fetch"
 )
 
 // The bounds of retries. Between two attempts lies a random wait, longer after each.
@@ -60,30 +61,12 @@ type wire struct {
 	requests  atomic.Int64
 }
 
-// The bounds of an answer. What is not the body of an object is a short text.
-const (
-	maxHeaderBytes = 32 << 10
-	maxTextBytes   = 64 << 10
-)
+// maxTextBytes bounds an answer that is not the body of an object.
+const maxTextBytes = 64 << 10
 
-// newWire makes a pool of connections: one a transfer, so that a large body holds up nobody.
 func newWire(o Options) *wire {
-	dial := orDefault(o.DialTimeout, DefaultDialTimeout)
-	conns := orDefault(o.MaxIdleConns, DefaultMaxIdleConns)
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &wire{transport: &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: dial, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    dial,
-		ResponseHeaderTimeout:  orDefault(o.HeaderTimeout, DefaultHeaderTimeout),
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		DisableCompression:     true,
-		MaxIdleConns:           conns,
-		MaxIdleConnsPerHost:    conns,
-		IdleConnTimeout:        90 * time.Second,
-		Protocols:              &protocols,
-	}}
+	conns := fetch.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns)
+	return &wire{transport: fetch.NewTransport(o.DialTimeout, o.HeaderTimeout, conns)}
 }
 
 // Do implements the SDK's HTTPClient. RoundTrip follows no redirect.

@@ -4,28 +4,28 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores"
+	"github.com/OdyseeTeam/prism/stores/http3"
+	"github.com/OdyseeTeam/prism/stores/peer"
+	"github.com/OdyseeTeam/prism/stores/upstream"
 )
 
-// round is what came of asking for every blob once.
+// round is what came of sending every blob in, or of asking for each.
 type round struct {
+	name     string
 	asked    int
-	misses   int64 // how often the origin was asked meanwhile
-	verified int64 // bytes of bodies that matched their names
+	fills    int64 // how often the blobcache asked the reflector meanwhile
+	want     int64 // how often it should have; -1 where it has no part in it
+	verified int64 // bytes of good answers
 	elapsed  time.Duration
-	times    []time.Duration // of each good answer, from the request to the last byte, sorted
+	times    []time.Duration // of each good answer, sorted
 	errs     []error
 }
-
-// hits is the number of good answers that needed no origin.
-func (r *round) hits() int64 { return max(0, int64(len(r.times))-r.misses) }
 
 // quantile is the time that a share of the answers did not exceed.
 func (r *round) quantile(share float64) time.Duration {
@@ -43,35 +43,22 @@ func (r *round) rate() float64 {
 	return float64(r.verified) / r.elapsed.Seconds()
 }
 
-// asker asks one server for blobs.
-type asker struct {
-	client *http.Client
-	base   string // "http://127.0.0.1:5569"
-	origin string // base of the origin, for its count
-	conns  int
-}
-
-func newAsker(base, origin string, conns int) *asker {
-	t := &http.Transport{MaxIdleConnsPerHost: conns, DisableCompression: true}
-	return &asker{client: &http.Client{Transport: t, Timeout: time.Minute}, base: base, origin: origin, conns: conns}
-}
-
-// ask asks for every blob once, on several connections, and verifies every body.
-func (a *asker) ask(ctx context.Context, blobs []source) (*round, error) {
-	before, err := a.originCount(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r := &round{asked: len(blobs)}
+// each does something with every blob, on several goroutines, and times it.
+func (s *scene) each(ctx context.Context, name string, conns int, do func(context.Context, source) error) *round {
+	r := &round{name: name, asked: len(s.blobs), want: -1}
 	work := make(chan source)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := time.Now()
-	for range a.conns {
+	for range conns {
 		wg.Go(func() {
-			buf := make([]byte, blob.MaxSize+1)
 			for b := range work {
-				took, err := a.one(ctx, b, buf)
+				begun := time.Now()
+				err := ctx.Err()
+				if err == nil {
+					err = do(ctx, b)
+				}
+				took := time.Since(begun)
 				mu.Lock()
 				if err != nil {
 					r.errs = append(r.errs, fmt.Errorf("%s: %w", b.hash.Short(), err))
@@ -83,68 +70,98 @@ func (a *asker) ask(ctx context.Context, blobs []source) (*round, error) {
 			}
 		})
 	}
-	for _, b := range blobs {
+	for _, b := range s.blobs {
 		work <- b
 	}
 	close(work)
 	wg.Wait()
 	r.elapsed = time.Since(start)
 	slices.Sort(r.times)
-	after, err := a.originCount(ctx)
+	return r
+}
+
+// readBack asks the blobcache for every blob over each protocol, by the clients that Prism has for its own origins: they
+// compare every body with its name. The first round has to fill the cache, and the others must not.
+func (s *scene) readBack(ctx context.Context, conns int) ([]*round, error) {
+	clients, err := s.clients()
 	if err != nil {
 		return nil, err
 	}
-	r.misses = after - before
-	return r, ctx.Err()
+	var rounds []*round
+	before := int64(0)
+	for i, c := range clients {
+		r := s.each(ctx, c.name, conns, func(ctx context.Context, b source) error { return read(ctx, c.store, b) })
+		if err := c.store.Close(); err != nil {
+			r.errs = append(r.errs, err)
+		}
+		after, err := s.fills(ctx)
+		if err != nil {
+			return nil, err
+		}
+		r.fills, before = after-before, after
+		r.want = 0
+		if i == 0 {
+			r.want = int64(len(s.blobs))
+		}
+		rounds = append(rounds, r)
+	}
+	return rounds, ctx.Err()
 }
 
-// one asks for one blob and compares its bytes with its name.
-func (a *asker) one(ctx context.Context, b source, buf []byte) (time.Duration, error) {
-	start := time.Now()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.blobURL(b.hash), nil)
-	if err != nil {
-		return 0, err
-	}
-	res, err := a.client.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("status %d", res.StatusCode)
-	}
-	n, err := io.ReadFull(res.Body, buf)
-	if err == nil {
-		return 0, blob.ErrTooBig
-	}
-	if err != io.ErrUnexpectedEOF && err != io.EOF {
-		return 0, err
-	}
-	took := time.Since(start)
-	if res.ContentLength != b.size {
-		return 0, fmt.Errorf("Content-Length is %d, want %d", res.ContentLength, b.size)
-	}
-	_, err = blob.Verify(b.hash, buf[:n])
-	return took, err
+// client is a way to ask.
+type client struct {
+	name  string
+	store stores.Store
 }
 
-// blobURL is where a blob is asked for.
-func (a *asker) blobURL(h blob.Hash) string { return a.base + "/blob?hash=" + h.String() }
+func (s *scene) clients() ([]client, error) {
+	h, err := upstream.New(upstream.Options{Upstream: base(s.ports.http)})
+	if err != nil {
+		return nil, err
+	}
+	again, err := upstream.New(upstream.Options{Upstream: base(s.ports.http)})
+	if err != nil {
+		return nil, err
+	}
+	h3, err := http3.New(http3.Options{Address: address(s.ports.http3)})
+	if err != nil {
+		return nil, err
+	}
+	p, err := peer.New(peer.Options{Address: address(s.ports.peer)})
+	if err != nil {
+		return nil, err
+	}
+	return []client{{"read, HTTP", h}, {"again, HTTP", again}, {"again, HTTP/3", h3}, {"again, peer", p}}, nil
+}
 
-// originCount asks the origin how many blobs it was asked for.
-func (a *asker) originCount(ctx context.Context) (int64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.origin+countPath, nil)
+// read gets one blob; the store has compared it with its name when it gives the handle.
+func read(ctx context.Context, s stores.Store, b source) error {
+	h, err := s.Get(ctx, b.hash)
+	if err != nil {
+		return err
+	}
+	defer h.Release()
+	n, err := h.WriteTo(io.Discard)
+	if err == nil && n != b.size {
+		err = fmt.Errorf("%d bytes, want %d", n, b.size)
+	}
+	return err
+}
+
+// fills is how often the blobcache has asked the reflector, as its metrics say.
+func (s *scene) fills(ctx context.Context) (int64, error) {
+	page, err := getText(ctx, base(s.ports.metrics)+"/metrics")
 	if err != nil {
 		return 0, err
 	}
-	res, err := a.client.Do(req)
-	if err != nil {
-		return 0, fmt.Errorf("ask the origin for its count: %w", err)
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "prism_fills_total{") {
+			var n float64
+			if _, err := fmt.Sscan(line[strings.LastIndexByte(line, ' '):], &n); err != nil {
+				return 0, fmt.Errorf("read the metrics: %q: %w", line, err)
+			}
+			return int64(n), nil
+		}
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 32))
-	if err != nil {
-		return 0, fmt.Errorf("ask the origin for its count: %w", err)
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	return 0, fmt.Errorf("%s/metrics has no prism_fills_total", base(s.ports.metrics))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -144,39 +143,6 @@ func total(blobs []source) int64 {
 		n += b.size
 	}
 	return n
-}
-
-// writeList writes the blobs for the origin to read: a hash and a path a line.
-func writeList(path string, blobs []source) error {
-	var b strings.Builder
-	for _, s := range blobs {
-		abs, err := filepath.Abs(s.path)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&b, "%s %s\n", s.hash, abs)
-	}
-	return os.WriteFile(path, []byte(b.String()), 0o600)
-}
-
-// readList reads what writeList wrote.
-func readList(path string) (map[blob.Hash]string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	at := map[blob.Hash]string{}
-	s := bufio.NewScanner(f)
-	for s.Scan() {
-		name, file, _ := strings.Cut(s.Text(), " ")
-		h, err := blob.ParseHash(name)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		at[h] = file
-	}
-	return at, s.Err()
 }
 
 // unique leaves one of the blobs that a folder holds twice.

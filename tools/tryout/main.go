@@ -1,10 +1,9 @@
-// Command tryout shows a blobcache at work on one machine, for `make run`: it takes a folder of blobs, or cuts real files
-// into blobs; serves them as an origin from a second process; starts the real prism in front, with a copy of an example
-// configuration; asks for every blob twice and compares every body with its name; prints a table; and leaves all of it
-// running until it is interrupted.
+// Command tryout shows Prism at work on one machine, for `make run`: it takes a folder of blobs, or cuts real files into
+// blobs; starts a reflector, over a segment store or an S3 server, and sends every blob in over the reflector protocol;
+// starts a blobcache in front of it and reads every blob back over HTTP, HTTP/3 and the peer protocol; compares every body
+// with its name; prints a table; and leaves all of it running until it is interrupted.
 //
-// It speaks to prism as any client does, over HTTP, and knows none of its packages but the names of blobs. What it makes
-// stands in one temporary folder, which is removed at the end; what it starts, it stops by process id.
+// What it makes stands in one temporary folder, which is removed at the end; what it starts, it stops by process id.
 package main
 
 import (
@@ -22,12 +21,13 @@ import (
 // options are the command line.
 type options struct {
 	prism       string // the built prism
-	example     string // configuration to copy
+	conf        string // folder of the programs' configurations
 	blobs       string // folder of blobs; empty to make some
 	from        string // folders of real files to cut, separated by colons
 	size        int64  // bytes to make
 	httpPort    int    // 0 for a free one
 	metricsPort int    // 0 for a free one
+	gateway     string // the built S3 server; empty to keep the reflector's blobs in segments
 	conns       int    // connections that ask
 	once        bool   // end after the table
 }
@@ -35,9 +35,6 @@ type options struct {
 func main() {
 	// A child is told to end when the thread that started it ends, so that thread must be one that stays.
 	runtime.LockOSThread()
-	if len(os.Args) > 1 && os.Args[1] == originCommand {
-		exit(serveOrigin(os.Args[2:], os.Stdout))
-	}
 	o, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		exit(nil)
@@ -60,7 +57,8 @@ func parseOptions(args []string, errs io.Writer) (options, error) {
 	f := flag.NewFlagSet("tryout", flag.ContinueOnError)
 	f.SetOutput(errs)
 	f.StringVar(&o.prism, "prism", "", "the built prism")
-	f.StringVar(&o.example, "example", "examples/edge/blobcache.yaml", "configuration to start from; it is not changed")
+	f.StringVar(&o.conf, "conf", "tools/tryout/conf", "folder with the configurations of the programs")
+	f.StringVar(&o.gateway, "s3", "", "a built versitygw: the reflector keeps its blobs in a bucket of it")
 	f.StringVar(&o.blobs, "blobs", "", "folder of blobs named by hash, flat or in folders of prefixes; empty makes some")
 	f.StringVar(&o.from, "from", "/usr", "folders of files to make blobs of, separated by colons")
 	f.Int64Var(&o.size, "size", 384<<20, "bytes of blobs to make")

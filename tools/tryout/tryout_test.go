@@ -2,15 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores/mem"
 )
 
 // write makes a file and the folders above it.
@@ -21,24 +21,6 @@ func write(t *testing.T, path string, data []byte) {
 	}
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-func TestRewrite(t *testing.T) {
-	const block = "servers:\n  http: # port: 1\n    port: 5569  # the usual\nstore:\n  disk:\n    mount_point: \"/mnt/a b\"\n"
-	got, err := rewrite(block, []change{{key: "port", value: "7"}, {key: "mount_point", value: quoted("/t/$1")}})
-	want := "servers:\n  http: # port: 1\n    port: 7  # the usual\nstore:\n  disk:\n    mount_point: \"/t/$1\"\n"
-	if err != nil || got != want {
-		t.Errorf("block style: %v\n%s", err, got)
-	}
-	got, err = rewrite("http: {port: 5569, x: 1}", []change{{key: "port", value: "7"}, {key: "size", value: "1", optional: true}})
-	if want := "http: {port: 7, x: 1}"; err != nil || got != want {
-		t.Errorf("flow style: %v\n%s", err, got)
-	}
-	for name, text := range map[string]string{"missing": "a: 1", "only in a comment": "# port: 1", "twice": "port: 1\nport: 2", "part of a name": "report: 1"} {
-		if _, err := rewrite(text, []change{{key: "port", value: "7"}}); err == nil || !strings.Contains(err.Error(), `"port"`) {
-			t.Errorf("%s: error %v, want one that names the key", name, err)
-		}
 	}
 }
 
@@ -91,55 +73,50 @@ func TestMakeBlobs(t *testing.T) {
 	}
 }
 
-// TestAsk lets an asker loose on an origin behind a handler that spoils some answers.
-func TestAsk(t *testing.T) {
-	dir := t.TempDir()
-	var blobs []source
-	for _, text := range []string{"good", "wrong bytes", "short", "gone", "good too"} {
-		path := filepath.Join(dir, text)
-		write(t, path, []byte(text))
-		blobs = append(blobs, source{blob.Sum([]byte(text)), int64(len(text)), path})
+// TestRead reads blobs back of which one is missing and one is of another size than what was sent in.
+func TestRead(t *testing.T) {
+	store := mem.New(mem.Options{})
+	s := &scene{}
+	for i, text := range []string{"good", "of another size", "gone", "good too"} {
+		v, err := blob.Verify(blob.Sum([]byte(text)), []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := v.Size()
+		switch i {
+		case 1:
+			size++
+		case 2:
+			s.blobs = append(s.blobs, source{v.Hash(), size, ""})
+			continue
+		}
+		if err := store.Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Fatal(err)
+		}
+		s.blobs = append(s.blobs, source{v.Hash(), size, ""})
 	}
-	list := filepath.Join(dir, "list")
-	if err := writeList(list, blobs); err != nil {
-		t.Fatal(err)
+	r := s.each(t.Context(), "read", 2, func(ctx context.Context, b source) error { return read(ctx, store, b) })
+	if len(r.errs) != 2 || len(r.times) != 2 || r.asked != 4 || r.verified != int64(len("good")+len("good too")) {
+		t.Errorf("%d errors %v, %d good of %d, %d bytes", len(r.errs), r.errs, len(r.times), r.asked, r.verified)
 	}
-	at, err := readList(list)
-	if err != nil || len(at) != len(blobs) {
-		t.Fatalf("the list came back as %v, %v", at, err)
-	}
-	write(t, blobs[1].path, []byte("WRONG bytes"))
-	write(t, blobs[2].path, []byte("shor"))
-	if err := os.Remove(blobs[3].path); err != nil {
-		t.Fatal(err)
-	}
-	o := httptest.NewServer(&origin{at: at})
-	defer o.Close()
-	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, o.URL+"/"+r.FormValue("hash"), http.StatusFound)
-	}))
-	defer front.Close()
-	a := newAsker(front.URL, o.URL, 2)
-	defer a.client.CloseIdleConnections()
-	r, err := a.ask(t.Context(), blobs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(r.errs) != 3 || len(r.times) != 2 || r.misses != 5 || r.verified != blobs[0].size+blobs[4].size {
-		t.Errorf("%d errors %v, %d good, %d misses, %d bytes", len(r.errs), r.errs, len(r.times), r.misses, r.verified)
+	if n := store.Pinned(); n != 0 {
+		t.Errorf("%d handles are left", n)
 	}
 }
 
 func TestJudge(t *testing.T) {
-	ok := func() []*round { return []*round{{asked: 3, misses: 3}, {asked: 3}} }
+	ok := func() []*round {
+		return []*round{{asked: 3, want: -1}, {asked: 3, fills: 3, want: 3}, {asked: 3}}
+	}
 	if err := judge(ok()); err != nil {
 		t.Errorf("good rounds: %v", err)
 	}
 	for name, spoil := range map[string]func([]*round){
-		"an error":         func(r []*round) { r[1].errs = []error{blob.ErrCorrupt} },
-		"asked twice":      func(r []*round) { r[0].misses = 4 },
-		"not asked at all": func(r []*round) { r[0].misses = 2 },
-		"not kept":         func(r []*round) { r[1].misses = 1 },
+		"an error":         func(r []*round) { r[2].errs = []error{blob.ErrCorrupt} },
+		"not taken":        func(r []*round) { r[0].errs = []error{blob.ErrFull} },
+		"asked twice":      func(r []*round) { r[1].fills = 4 },
+		"not asked at all": func(r []*round) { r[1].fills = 2 },
+		"not kept":         func(r []*round) { r[2].fills = 1 },
 	} {
 		r := ok()
 		spoil(r)

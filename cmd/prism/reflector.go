@@ -1,0 +1,46 @@
+package main
+
+import (
+	"github.com/OdyseeTeam/prism/stores"
+)
+
+// reflectorCommand is the reflector command.
+type reflectorCommand struct {
+	ReceiverPort     int  `default:"5566" placeholder:"PORT" help:"Port on which uploaders send blobs (5566)."`
+	MetricsPort      int  `default:"2112" placeholder:"PORT" help:"Port for /metrics and /debug/pprof (2112)."`
+	DisableBlocklist bool `help:"Do not fetch the list of blocked blobs. This version never does."`
+}
+
+// Run takes blobs in and serves them, until a signal.
+func (r reflectorCommand) Run(flags *commandLine) error {
+	if err := checkPort("--receiver-port", r.ReceiverPort); err != nil {
+		return err
+	}
+	p, err := prepare("reflector", r.MetricsPort, flags)
+	if err != nil {
+		return err
+	}
+	return p.run(func(p *program) ([]*front, error) {
+		p.warnOfPromises()
+		fronts, err := configured(p)
+		if err != nil {
+			return fronts, err
+		}
+		f, err := p.receiver(r.ReceiverPort)
+		if err != nil {
+			return fronts, err
+		}
+		return append(fronts, f), nil
+	})
+}
+
+// warnOfPromises says where receipts promise more than the store does.
+func (p *program) warnOfPromises() {
+	store := p.plan.tree.Store()
+	if why := stores.VolatileOf(store); why != "" {
+		p.log.Warn("RECEIPTS ARE NOT SAFE: an uploader is told that a blob is stored, and deletes its own, before it would survive a power cut", "why", why)
+	}
+	if _, ok := stores.As[stores.Blocker](store); !ok {
+		p.log.Warn("this store cannot block blobs: whatever is uploaded is taken")
+	}
+}
