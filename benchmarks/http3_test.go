@@ -24,7 +24,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -153,8 +152,7 @@ func serveBareHTTP3(list, addr string) error {
 		return err
 	}
 	s := &http3.Server{
-		QUICConfig: &quic.Config{InitialPacketSize: 1200},              // as ours; packets grow for seconds, so it shows in a short turn
-		TLSConfig:  &tls.Config{Certificates: []tls.Certificate{cert}}, //nolint:gosec // QUIC is TLS 1.3
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, //nolint:gosec // QUIC is TLS 1.3
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			data, ok := blobs[filepath.Base(r.URL.Path)]
 			if !ok {
