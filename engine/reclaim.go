@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/OdyseeTeam/prism/index"
 	"github.com/OdyseeTeam/prism/segments"
@@ -77,13 +78,43 @@ func (e *Engine) punchDead(s *seg) {
 	defer e.pending.Add(-bytes)
 	s.loose.Store(true)
 	for _, x := range join(dead) {
-		if err := s.Punch(x.from, x.to-x.from); err != nil {
+		if err := e.punch(s, x); err != nil {
 			s.owes.Store(true)
 			e.ioError("punch", err) // it stays charged until the segment goes
 			continue
 		}
-		e.charge(s, -(x.to - x.from))
 		e.stats.punched.Add(1)
+	}
+}
+
+// punch gives one range back, in steps.
+func (e *Engine) punch(s *seg, x span) error {
+	for from := x.from; from < x.to; from += reclaimStep {
+		began := time.Now()
+		n := min(reclaimStep, x.to-from)
+		if err := s.Punch(from, n); err != nil {
+			return err
+		}
+		e.charge(s, -n)
+		e.breathe(time.Since(began))
+	}
+	return nil
+}
+
+// reclaimStep is how much is punched at once; longestBreath bounds the pause after it.
+const (
+	reclaimStep   = 4 << 20
+	longestBreath = 10 * time.Millisecond
+)
+
+// breathe has the reclaimer pause for as long as it has just worked. What it does keeps processors, the journal and the
+// faults of mapped pages waiting, and hits are never in a hurry for room.
+func (e *Engine) breathe(worked time.Duration) {
+	t := time.NewTimer(min(worked, longestBreath))
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-e.stopping:
 	}
 }
 
@@ -110,7 +141,7 @@ func (e *Engine) unlink(s *seg) {
 		return
 	}
 	e.segs.remove(s.ID())
-	if err := s.Close(); err != nil {
+	if err := s.Discard(e.breathe); err != nil {
 		e.ioError("close", err)
 	}
 	e.setCharge(s, 0)

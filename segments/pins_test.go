@@ -2,12 +2,15 @@ package segments_test
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/OdyseeTeam/prism/segments"
 )
@@ -88,8 +91,54 @@ func TestUnpinTwicePanics(t *testing.T) {
 	}
 }
 
-// TestPinsKeepTheFile: Close, Unlink and Kill take nothing from a reader.
+// TestPinsKeepTheFile: Close or Discard, Unlink and Kill take nothing from a reader.
 func TestPinsKeepTheFile(t *testing.T) {
+	t.Run("Close", func(t *testing.T) { pinsKeepTheFile(t, (*segments.Segment).Close) })
+	t.Run("Discard", func(t *testing.T) {
+		pinsKeepTheFile(t, func(s *segments.Segment) error {
+			return s.Discard(func(time.Duration) { t.Error("something was given back below readers") })
+		})
+	})
+}
+
+// TestDiscardGoesInSteps: a removed file without readers is cut down bit by bit.
+func TestDiscardGoesInSteps(t *testing.T) {
+	eachFS(t, func(t *testing.T, b bed) {
+		s := b.create(t, 1, (10<<20)/segments.BlockSize)
+		put(t, s, content(1, 5000))
+		if err := s.Unlink(); err != nil {
+			t.Fatal(err)
+		}
+		size, err := s.Size()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var left []int64
+		used := func() int64 {
+			u, err := b.fs.Usage(b.dir)
+			if err != nil {
+				t.Error(err)
+			}
+			return u.Used
+		}
+		if err := s.Discard(func(time.Duration) { left = append(left, used()) }); err != nil {
+			t.Fatal(err)
+		}
+		if want := int(size+4<<20-1) / (4 << 20); len(left) != want {
+			t.Errorf("%d bytes went in %d steps, want %d", size, len(left), want)
+		}
+		if b.dir == "/segments" { // nobody else is there
+			if !slices.IsSortedFunc(left, func(a, b int64) int { return cmp.Compare(b, a) }) || left[0] < 4<<20 || used() != 0 {
+				t.Errorf("after the steps there were %d bytes in use, in the end %d", left, used())
+			}
+		}
+		if err := s.Discard(nil); err != nil {
+			t.Errorf("again: %v", err)
+		}
+	})
+}
+
+func pinsKeepTheFile(t *testing.T, end func(*segments.Segment) error) {
 	eachFS(t, func(t *testing.T, b bed) {
 		s := b.create(t, 1, 1024)
 		bufs := segments.NewBuffers(1)
@@ -106,7 +155,7 @@ func TestPinsKeepTheFile(t *testing.T) {
 		}
 		killed := false
 		s.Kill(1, func() { killed = true })
-		if err := errors.Join(s.Unlink(), s.Close()); err != nil {
+		if err := errors.Join(s.Unlink(), end(s)); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.fs.Stat(b.path(1)); !errors.Is(err, fs.ErrNotExist) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 )
@@ -211,12 +212,51 @@ func (s *Segment) closeLocked() (then func(), err error) {
 	return then, err
 }
 
-// Unlink removes the file and syncs its folder. Pinned readers go on.
+// Unlink removes the file and syncs its folder. Pinned readers go on. What the file takes is given back with Discard or
+// Close.
 func (s *Segment) Unlink() error {
+	if _, err := s.acquire(); err == nil { // a file that is open keeps its blocks
+		defer s.letGo()
+	}
 	if err := s.fs.Remove(s.path); err != nil {
 		return fmt.Errorf("segments: unlink: %w", err)
 	}
 	return s.fs.SyncDir(filepath.Dir(s.path))
+}
+
+// discardStep is how much of a removed file Discard gives back at once.
+const discardStep = 4 << 20
+
+// Discard closes a segment whose file was removed, and gives its blocks back step by step: a gigabyte of them with their
+// pages keeps a processor and the journal from everybody else for a quarter of a second. It calls pause after each step,
+// with the time that the step took. Where there are readers, it is Close.
+func (s *Segment) Discard(pause func(time.Duration)) error {
+	s.mu.Lock()
+	if s.closed || len(s.pins) > 0 || s.busy > 0 || s.file == nil {
+		s.mu.Unlock()
+		return s.Close()
+	}
+	s.closed = true // nobody pins or opens it any more
+	s.files.drop(s)
+	o := s.takeLocked()
+	s.mu.Unlock()
+	return errors.Join(o.shrink(pause), o.close())
+}
+
+// shrink cuts what is open down to nothing.
+func (o *opened) shrink(pause func(time.Duration)) error {
+	size, err := o.file.Size()
+	if o.mapped != nil {
+		err = errors.Join(err, o.mapped.Unmap())
+		o.mapped = nil
+	}
+	for err == nil && size > 0 {
+		began := time.Now()
+		size = max(0, size-discardStep)
+		err = o.file.Truncate(size)
+		pause(time.Since(began))
+	}
+	return err
 }
 
 // Sync makes everything that was written so far durable. After a failed Sync the segment must be sealed and nothing
