@@ -11,6 +11,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/OdyseeTeam/prism/internal/pacedconn"
 )
 
 // The bounds of handshakes under way: from the first on, addresses are checked; at the second, clients are refused.
@@ -73,7 +75,7 @@ var errRefused = errors.New("http3: too many connections")
 
 // admit implements quic.Transport.ConnContext: it lets a client in, or refuses it.
 func (p *peers) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
-	addr := groupOf(info.RemoteAddr)
+	addr := pacedconn.AddressOf(info.RemoteAddr)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || p.number >= p.most || p.byAddress[addr] >= p.mostPerAddress || p.handshakes >= maxHandshakes {
@@ -87,21 +89,6 @@ func (p *peers) admit(ctx context.Context, info *quic.ClientInfo) (context.Conte
 	p.gone.Add(1)
 	context.AfterFunc(ctx, c.leave)
 	return context.WithValue(ctx, peerKey{}, c), nil
-}
-
-// groupOf is what connections are counted by. Whoever has one IPv6 address usually has its whole /64.
-func groupOf(a net.Addr) netip.Addr {
-	udp, ok := a.(*net.UDPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	addr := udp.AddrPort().Addr().Unmap()
-	if addr.Is6() {
-		if prefix, err := addr.WithZone("").Prefix(64); err == nil {
-			return prefix.Addr()
-		}
-	}
-	return addr
 }
 
 // established says that a handshake is done.

@@ -1,7 +1,6 @@
 package reflector
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 )
@@ -45,20 +44,4 @@ func (p *places) inUse() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.taken
-}
-
-// addressOf is what connections are counted by: the address, and of IPv6 its first 64 bits, since a customer gets that
-// many. What has no address counts as one.
-func addressOf(c net.Conn) netip.Addr {
-	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	a := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if a.Is6() {
-		if prefix, err := a.Prefix(64); err == nil {
-			return prefix.Addr()
-		}
-	}
-	return a
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/bufpool"
+	"github.com/OdyseeTeam/prism/internal/pacedconn"
 	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
@@ -97,7 +98,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener) error {
 
 // start gives a connection its session, or closes it when there is no place.
 func (s *Server) start(c net.Conn) {
-	from := addressOf(c)
+	from := pacedconn.AddressOf(c.RemoteAddr())
 	if !s.places.take(from) {
 		s.count.refused.Add(1)
 		_ = c.Close()

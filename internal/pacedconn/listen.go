@@ -58,7 +58,7 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		leave, ok := l.enter(addressOf(nc))
+		leave, ok := l.enter(AddressOf(nc.RemoteAddr()))
 		if !ok {
 			l.limits.Refused.Add(1)
 			refuse(nc, l.limits.Refusal)
@@ -104,19 +104,20 @@ func (l *Listener) leaveFrom(from netip.Addr) {
 	l.leave()
 }
 
-// addressOf is what a connection counts under; not valid for what has no IP address.
-func addressOf(nc net.Conn) netip.Addr {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+// AddressOf is what connections from a, which is of TCP or UDP, are counted under: the address, and of IPv6 its first 64
+// bits, which is the least that anybody is given. It is not valid for what has no IP address.
+func AddressOf(a net.Addr) netip.Addr {
+	from, ok := a.(interface{ AddrPort() netip.AddrPort })
 	if !ok {
 		return netip.Addr{}
 	}
-	a := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if a.Is6() {
-		if p, err := a.Prefix(64); err == nil {
+	ip := from.AddrPort().Addr().Unmap().WithZone("")
+	if ip.Is6() {
+		if p, err := ip.Prefix(64); err == nil {
 			return p.Addr()
 		}
 	}
-	return a
+	return ip
 }
 
 // refuse answers and closes. A client that has sent its request already may see a reset instead of the answer; waiting

@@ -272,3 +272,18 @@ func TestCloseGentlyEnds(t *testing.T) {
 		t.Errorf("closing took %v", took)
 	}
 }
+
+func TestAddressOf(t *testing.T) {
+	for addr, want := range map[net.Addr]string{
+		&net.TCPAddr{IP: net.ParseIP("192.0.2.1"), Port: 1}:             "192.0.2.1",
+		&net.UDPAddr{IP: net.ParseIP("::ffff:192.0.2.1"), Port: 2}:      "192.0.2.1",
+		&net.TCPAddr{IP: net.ParseIP("2001:db8::1"), Port: 1}:           "2001:db8::",
+		&net.UDPAddr{IP: net.ParseIP("2001:db8:0:1:f::1"), Port: 1}:     "2001:db8:0:1::",
+		&net.UDPAddr{IP: net.ParseIP("fe80::1"), Port: 1, Zone: "eth0"}: "fe80::",
+		&net.UnixAddr{Name: "/run/x", Net: "unix"}:                      "invalid IP",
+	} {
+		if got := pacedconn.AddressOf(addr).String(); got != want {
+			t.Errorf("%v counts under %s, want %s", addr, got, want)
+		}
+	}
+}
