@@ -37,7 +37,7 @@ PKGS         ?= ./...
 
 .PHONY: help
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in

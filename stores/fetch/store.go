@@ -63,27 +63,14 @@ type Store struct {
 
 // New makes a store. It does not speak to the origin.
 func New(o Origin) *Store {
-	o.IdleTimeout = OrDefault(o.IdleTimeout, DefaultIdleTimeout)
+	o.IdleTimeout = stores.OrDefault(o.IdleTimeout, DefaultIdleTimeout)
 	s := &Store{
 		origin:  o,
-		bufs:    bufpool.NewBudget(blob.MaxSize, OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
-		breaker: breaker.New(breaker.Options{Name: o.Name, IsFailure: isFailure}),
+		bufs:    bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		breaker: breaker.New(breaker.Options{Name: o.Name, IsFailure: stores.OriginFailed}),
 	}
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s
-}
-
-// OrDefault is v, or def where v was not set.
-func OrDefault[T ~int | ~int64](v, def T) T {
-	if v <= 0 {
-		return def
-	}
-	return v
-}
-
-// isFailure says whether an error is about the health of the origin.
-func isFailure(err error) bool {
-	return (errors.Is(err, blob.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) && !errors.Is(err, blob.ErrBusy)
 }
 
 // Name implements stores.Store.

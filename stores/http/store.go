@@ -50,7 +50,7 @@ func New(o Options) (*Store, error) {
 	if o.ShardingSize < 0 || o.ShardingSize >= blob.HexSize {
 		return nil, fmt.Errorf("http: sharding_size is %d, want 0 to %d", o.ShardingSize, blob.HexSize-1)
 	}
-	transport := fetch.NewTransport(o.DialTimeout, o.HeaderTimeout, fetch.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns))
+	transport := fetch.NewTransport(o.DialTimeout, o.HeaderTimeout, stores.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns))
 	url := func(h blob.Hash) string { return o.Endpoint + httpblob.ObjectPath(h, o.ShardingSize) }
 	return &Store{fetch.New(fetch.Origin{
 		Kind:        "http",

@@ -45,9 +45,9 @@ func New(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http3: %w", err)
 	}
-	dial := fetch.OrDefault(o.DialTimeout, fetch.OrDefault(o.Timeout, fetch.DefaultDialTimeout))
-	header := fetch.OrDefault(o.HeaderTimeout, fetch.OrDefault(o.Timeout, fetch.DefaultHeaderTimeout))
-	idle := fetch.OrDefault(o.IdleTimeout, fetch.OrDefault(o.Timeout, fetch.DefaultIdleTimeout))
+	dial := stores.OrDefault(o.DialTimeout, stores.OrDefault(o.Timeout, fetch.DefaultDialTimeout))
+	header := stores.OrDefault(o.HeaderTimeout, stores.OrDefault(o.Timeout, fetch.DefaultHeaderTimeout))
+	idle := stores.OrDefault(o.IdleTimeout, stores.OrDefault(o.Timeout, fetch.DefaultIdleTimeout))
 	transport := newTransport(&o, address, times{dial, header, idle})
 	call := func(path string) fetch.Call {
 		return func(h blob.Hash) (string, string) {

@@ -70,32 +70,19 @@ func New(o Options) (*Store, error) {
 	name := stores.KindName("peer", o.Name)
 	s := &Store{
 		name:    name,
-		header:  orDefault(o.HeaderTimeout, DefaultHeaderTimeout),
-		idle:    orDefault(o.IdleTimeout, DefaultIdleTimeout),
-		bufs:    bufpool.NewBudget(blob.MaxSize, orDefault(o.MaxBuffers, DefaultMaxBuffers)),
-		breaker: breaker.New(breaker.Options{Name: name, IsFailure: isFailure}),
+		header:  stores.OrDefault(o.HeaderTimeout, DefaultHeaderTimeout),
+		idle:    stores.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
+		bufs:    bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		breaker: breaker.New(breaker.Options{Name: name, IsFailure: stores.OriginFailed}),
 		pool: &pool{
 			address: o.Address,
-			dialer:  net.Dialer{Timeout: orDefault(o.DialTimeout, DefaultDialTimeout), KeepAlive: 30 * time.Second},
-			keep:    orDefault(o.KeepIdle, DefaultKeepIdle),
-			most:    orDefault(o.MaxIdleConns, DefaultMaxIdleConns),
+			dialer:  net.Dialer{Timeout: stores.OrDefault(o.DialTimeout, DefaultDialTimeout), KeepAlive: 30 * time.Second},
+			keep:    stores.OrDefault(o.KeepIdle, DefaultKeepIdle),
+			most:    stores.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns),
 		},
 	}
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// orDefault is v, or def where v was not set.
-func orDefault[T ~int | ~int64](v, def T) T {
-	if v <= 0 {
-		return def
-	}
-	return v
-}
-
-// isFailure says whether an error is about the health of the origin.
-func isFailure(err error) bool {
-	return (errors.Is(err, blob.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)) && !errors.Is(err, blob.ErrBusy)
 }
 
 // Name implements stores.Store.

@@ -114,10 +114,10 @@ func New(o Options) (*Store, error) {
 		bucket: o.Bucket,
 		shard:  o.ShardingSize,
 		acl:    types.ObjectCannedACL(o.ACL),
-		limit:  fetch.OrDefault(o.DialTimeout, DefaultDialTimeout) + 2*fetch.OrDefault(o.HeaderTimeout, DefaultHeaderTimeout),
-		idle:   fetch.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
+		limit:  stores.OrDefault(o.DialTimeout, DefaultDialTimeout) + 2*stores.OrDefault(o.HeaderTimeout, DefaultHeaderTimeout),
+		idle:   stores.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
 		wire:   newWire(o),
-		bufs:   bufpool.NewBudget(blob.MaxSize, fetch.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		bufs:   bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
 	}
 	s.breaker = breaker.New(breaker.Options{Name: s.name})
 	s.client = newClient(o, endpoint, s.wire)

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/fetch"
 )
 
@@ -65,7 +66,7 @@ type wire struct {
 const maxTextBytes = 64 << 10
 
 func newWire(o Options) *wire {
-	conns := fetch.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns)
+	conns := stores.OrDefault(o.MaxIdleConns, DefaultMaxIdleConns)
 	return &wire{transport: fetch.NewTransport(o.DialTimeout, o.HeaderTimeout, conns)}
 }
 
