@@ -72,7 +72,7 @@ crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, a minute of hits, the cap and 200 real power cuts (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
@@ -80,6 +80,7 @@ crash: ## 10000 power cuts in memory, all short sequences, every failing call, e
 	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
+	$(PROGRAM) -run '^TestDrainOf'
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
 

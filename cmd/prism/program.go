@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/OdyseeTeam/prism/engine"
@@ -69,8 +70,9 @@ func (p *program) run(listenOn func(*program) ([]*front, error)) (err error) {
 		return err
 	}
 	opened := time.Since(begun)
+	closeStores := sync.OnceValue(tree.Close)
 	defer func() {
-		if cerr := tree.Close(); cerr != nil {
+		if cerr := closeStores(); cerr != nil {
 			err = errors.Join(err, fmt.Errorf("close the stores: %w", cerr))
 		}
 	}()
@@ -90,7 +92,11 @@ func (p *program) run(listenOn func(*program) ([]*front, error)) (err error) {
 		ready = append(ready, f.name, f.addr)
 	}
 	p.log.Info("ready", append(ready, "metrics", metricsLn.Addr(), "store", tree.Store().Name(), "open", opened)...)
-	if err := serveAll(ctx, fronts); err != nil {
+	cut := func() {
+		p.log.Warn("what the drain cut still waits for an origin; closing the stores")
+		_ = closeStores() // its error is reported in the end
+	}
+	if err := serveAll(ctx, fronts, p.drainTimeout()+afterDrain, cut); err != nil {
 		return err
 	}
 	p.log.Info("drained; closing the stores")
@@ -114,8 +120,14 @@ func closeFronts(fronts []*front) error {
 	return err
 }
 
-// serveAll serves until ctx ends, or until one of the servers fails, which ends the others.
-func serveAll(ctx context.Context, fronts []*front) error {
+// afterDrain is how long servers may take to end what their drain has cut.
+const afterDrain = time.Second
+
+// serveAll serves until ctx ends, or until one of the servers fails, which ends the others. A server waits for its
+// requests even when it has cut them, and a request that follows a blob on its way from an origin waits for that. So when
+// servers are left after patience, cut is called once, which closes the stores: that ends the transfers, while what is
+// whole stays good.
+func serveAll(ctx context.Context, fronts []*front, patience time.Duration, cut func()) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	results := make(chan error, len(fronts))
@@ -127,8 +139,18 @@ func serveAll(ctx context.Context, fronts []*front) error {
 		}()
 	}
 	var err error
-	for range fronts {
-		err = errors.Join(err, <-results)
+	stopping := ctx.Done()
+	var late <-chan time.Time
+	for left := len(fronts); left > 0; {
+		select {
+		case e := <-results:
+			err = errors.Join(err, e)
+			left--
+		case <-stopping:
+			stopping, late = nil, time.After(patience)
+		case <-late:
+			cut()
+		}
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -68,6 +69,7 @@ type edge struct {
 type setup struct {
 	mount  string
 	disk   string   // keys of the disk, instead of the usual ones
+	origin string   // more keys of the origin, after a comma
 	more   string   // lines of the configuration
 	prefix []string // before the command line: a shell that changes limits
 }
@@ -85,9 +87,9 @@ store:
   caching:
     name: edge
     cache: {disk: {name: test, mount_point: %s, %s}}
-    origin: {http: {endpoint: "%s/"}}
+    origin: {http: {endpoint: "%s/"%s}}
 %s
-`, port, s.mount, s.disk, o.URL, s.more))
+`, port, s.mount, s.disk, o.URL, s.origin, s.more))
 	args := append(s.prefix, binary(t), "--conf-dir", dir, "blobcache", "--metrics-port", strconv.Itoa(metricsPort))
 	child, err := process.Start("prism", filepath.Join(dir, "log"), exec.Command(args[0], args[1:]...))
 	if err != nil {
@@ -328,6 +330,45 @@ func TestDrainTimeout(t *testing.T) {
 	<-e.Done()
 	if err := e.Died(); !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "connections cut after 50ms") {
 		t.Error(err)
+	}
+}
+
+// TestDrainAmidstAFill cuts an answer that follows a blob on its way from an origin which has stopped to send. The
+// program ends long before the fill would.
+func TestDrainAmidstAFill(t *testing.T) {
+	data := make([]byte, blob.MaxSize)
+	_, _ = rand.NewChaCha8([32]byte{2}).Read(data)
+	o := &origin{}
+	o.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		_, _ = w.Write(data[:len(data)/2])
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(o.Close)
+	e := startEdge(t, o, setup{mount: t.TempDir(), origin: ", idle_timeout: 1m", more: "drain_timeout: 50ms"})
+	t.Cleanup(e.Kill) // before the origin is closed, which waits for its answers
+	res, err := http.Get(e.url + "/blob?hash=" + blob.Sum(data).String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadFull(res.Body, make([]byte, len(data)/4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(e.PID(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.Done():
+	case <-time.After(30 * time.Second): // the fill may take a minute
+		t.Fatal("the program does not end while a fill lasts")
+	}
+	if err := e.Died(); !strings.Contains(err.Error(), "exit status 1") || !strings.Contains(err.Error(), "connections cut after 50ms") {
+		t.Error(err)
+	}
+	if n, err := io.Copy(io.Discard, res.Body); err == nil {
+		t.Errorf("the body ends after %d more bytes as if it were whole", n)
 	}
 }
 

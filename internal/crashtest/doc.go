@@ -11,6 +11,10 @@
 //   - TestReceipts ends a reflector with SIGKILL amidst uploads, again and again, over a disk that syncs always and over a
 //     real S3 server. Every blob of which an uploader was told that it is kept is there at the next start.
 //
+//   - TestDrainOfUploads and TestDrainOfFills stop a reflector amidst 100 uploads and 100 downloads, and a blobcache amidst
+//     100 downloads of which half wait for their fill, over all protocols. What moves is whole, what stalls for ever is
+//     cut after drain_timeout, and nobody takes a cut body for a blob.
+//
 //   - TestPowerCuts shuts a loop-mounted ext4 and a loop-mounted XFS down under an engine in a process of its own, mounts
 //     them again, and holds what is there to what the engine had acknowledged by then. It runs with -power-cuts alone.
 //

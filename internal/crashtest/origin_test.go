@@ -19,8 +19,9 @@ import (
 type origin struct {
 	*httptest.Server
 	blobs blobs
-	out   atomic.Int64 // bytes of the bodies that it began to send
-	pool  sync.Pool    // of *[]byte
+	out   atomic.Int64     // bytes of the bodies that it began to send
+	pool  sync.Pool        // of *[]byte
+	hold  func(number int) // called amidst each body; nil: nothing is
 
 	mu   sync.Mutex
 	have map[blob.Hash]*record
@@ -72,6 +73,13 @@ func (o *origin) serve(w http.ResponseWriter, r *http.Request) {
 	data := o.blobs.bytes(rec.number, *buf)
 	o.out.Add(int64(len(data)))
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+	if o.hold != nil {
+		half := len(data) / 2
+		_, _ = w.Write(data[:half])
+		_ = http.NewResponseController(w).Flush()
+		o.hold(rec.number)
+		data = data[half:]
+	}
 	_, _ = w.Write(data)
 }
 
