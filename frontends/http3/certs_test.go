@@ -76,7 +76,11 @@ func (s *server) shown() string {
 	if state.Version != tls.VersionTLS13 {
 		s.t.Errorf("TLS %x", state.Version)
 	}
-	return state.PeerCertificates[0].Subject.CommonName
+	cert := state.PeerCertificates[0]
+	if ends := s.Stats().CertificateEnds; !ends.Equal(cert.NotAfter) {
+		s.t.Errorf("shows a certificate until %v, and says %v", cert.NotAfter, ends)
+	}
+	return cert.Subject.CommonName
 }
 
 // Files that change are taken without a restart; bad ones are logged once, and the last good pair stays.
