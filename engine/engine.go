@@ -44,6 +44,7 @@ type Engine struct {
 	// What the rows of all segments add up to.
 	blobs, liveBytes, sdBytes atomic.Int64
 
+	short     atomic.Int64 // puts that wait for room
 	lossMu    sync.Mutex
 	loss      error        // see takeLoss
 	flushing  sync.Mutex   // held during a flush

@@ -107,9 +107,12 @@ const (
 	longestBreath = 10 * time.Millisecond
 )
 
-// breathe has the reclaimer pause for as long as it has just worked. What it does keeps processors, the journal and the
-// faults of mapped pages waiting, and hits are never in a hurry for room.
+// breathe has the reclaimer pause for as long as it has just worked, unless puts wait for room: what it does keeps
+// processors, the journal and the faults of mapped pages from hits.
 func (e *Engine) breathe(worked time.Duration) {
+	if e.short.Load() > 0 {
+		return
+	}
 	t := time.NewTimer(min(worked, longestBreath))
 	defer t.Stop()
 	select {

@@ -123,6 +123,8 @@ func (e *Engine) reserve(ctx context.Context, n uint32) (*seg, segments.Location
 	if s, loc, ok := e.act.reserve(e, n); ok {
 		return s, loc, nil
 	}
+	e.short.Add(1)
+	defer e.short.Add(-1)
 	timeout := time.NewTimer(reserveWait)
 	defer timeout.Stop()
 	for {

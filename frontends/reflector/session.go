@@ -163,8 +163,9 @@ func (x *session) body(r wire.Request, buf []byte) (blob.Verified, error) {
 	return h.Verified(r.Hash)
 }
 
-// bodyChunk bounds one read of a body: it is hashed while it is in the processor's cache.
-const bodyChunk = 128 << 10
+// bodyChunk bounds one read of a body: it is hashed while it is in the processor's cache, and not in more system calls
+// than that takes.
+const bodyChunk = 512 << 10
 
 // message waits for the next object. errEnd: the client is done, or stays silent, or the server drains.
 func (x *session) message() ([]byte, error) {
