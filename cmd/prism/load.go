@@ -26,6 +26,9 @@ func load(dir, command string) (*plan, error) {
 		if p.config.Store != nil {
 			p.tree = compose.Check(all.Kinds(), p.config.Store, r)
 		}
+		if command == "reflector" && p.tree != nil {
+			checkWritable(p.tree.Root, r)
+		}
 	}
 	p.warnings = r.Warnings()
 	if err := r.Err(); err != nil {
@@ -42,6 +45,21 @@ func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	}
 	if command == "blobcache" && s.HTTP == nil && s.HTTP3 == nil && s.Peer == nil {
 		r.Errorf(yamlnode.At(c.File), "there is nothing to serve; add servers: {http: {port: %d}}", config.DefaultHTTPPort)
+	}
+}
+
+// checkWritable demands of the stores that uploads go to that they take any.
+func checkWritable(p *compose.Part, r *yamlnode.Report) {
+	switch p.Kind {
+	case "http", "http3", "peer", "upstream":
+		r.Errorf(p.At, "takes no uploads: a store of kind %s only reads; a reflector needs one that it can write to, such as s3 or disk", p.Kind)
+	}
+	for _, c := range p.Children {
+		switch {
+		case p.Kind == "caching" && c.Role == "cache", p.Kind == "ittt" && c.Role == "that", p.Kind == "proxied-s3" && c.Role == "reader":
+		default:
+			checkWritable(c, r)
+		}
 	}
 }
 

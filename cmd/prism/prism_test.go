@@ -128,6 +128,36 @@ func TestWrongCommandLine(t *testing.T) {
 	f("upload /some/path --workers 4 --skipExistsCheck --deleteBlobsAfterUpload", "the command upload"+later)
 }
 
+// TestReflectorNeedsToWrite: a store that only reads is refused where uploads would go, and only there.
+func TestReflectorNeedsToWrite(t *testing.T) {
+	const origin = "{http: {endpoint: 'http://127.0.0.1:1/'}}"
+	f := func(store, path string) {
+		t.Helper()
+		dir := t.TempDir()
+		file := filepath.Join(dir, "reflector.yaml")
+		if err := os.WriteFile(file, []byte("store: "+store+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := prism(t, "check-config", "reflector", "--conf-dir", dir)
+		if path == "" {
+			if got.status != 0 {
+				t.Errorf("%s: %+v", store, got)
+			}
+			return
+		}
+		if want := path + ": takes no uploads: a store of kind http only reads"; got.status != 2 || !strings.Contains(got.stderr, want) {
+			t.Errorf("%s: %+v, want %s", store, got, want)
+		}
+	}
+	f(origin, "store.http")
+	f("{caching: {cache: {mem: }, origin: "+origin+"}}", "store.caching.origin.http")
+	f("{singleflight: {store: "+origin+"}}", "store.singleflight.store.http")
+	f("{multiwriter: {destinations: [{mem: }, "+origin+"]}}", "store.multiwriter.destinations[1].http")
+	f("{proxied-s3: {writer: "+origin+", reader: {mem: }}}", "store.proxied-s3.writer.http")
+	f("{proxied-s3: {writer: {mem: }, reader: "+origin+"}}", "")
+	f("{ittt: {this: {mem: }, that: "+origin+"}}", "")
+}
+
 func TestHelp(t *testing.T) {
 	got := prism(t, "--help")
 	for _, word := range []string{"blobcache", "check-config", "version", "--conf-dir=DIR", "--verbose=LIST"} {
