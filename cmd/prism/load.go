@@ -27,7 +27,7 @@ func load(dir, command string) (*plan, error) {
 			p.tree = compose.Check(all.Kinds(), p.config.Store, r)
 		}
 		if command == "reflector" && p.tree != nil {
-			checkWritable(p.tree.Root, r)
+			eachWriter(p.tree.Root, func(w *compose.Part) { checkWritable(w, r) })
 		}
 	}
 	p.warnings = r.Warnings()
@@ -48,17 +48,22 @@ func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	}
 }
 
-// checkWritable demands of the stores that uploads go to that they take any.
+// checkWritable demands of a store that uploads go to that it takes any.
 func checkWritable(p *compose.Part, r *yamlnode.Report) {
 	switch p.Kind {
 	case "http", "http3", "peer", "upstream":
 		r.Errorf(p.At, "takes no uploads: a store of kind %s only reads; a reflector needs one that it can write to, such as s3 or disk", p.Kind)
 	}
+}
+
+// eachWriter calls fn for p and every store below it on whose Put a Put into p waits.
+func eachWriter(p *compose.Part, fn func(*compose.Part)) {
+	fn(p)
 	for _, c := range p.Children {
 		switch {
 		case p.Kind == "caching" && c.Role == "cache", p.Kind == "ittt" && c.Role == "that", p.Kind == "proxied-s3" && c.Role == "reader":
 		default:
-			checkWritable(c, r)
+			eachWriter(c, fn)
 		}
 	}
 }

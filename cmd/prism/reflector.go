@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/OdyseeTeam/prism/stores"
+	"github.com/OdyseeTeam/prism/stores/compose"
 )
 
 // reflectorCommand is the reflector command.
@@ -40,6 +41,11 @@ func (p *program) warnOfPromises() {
 	if why := stores.VolatileOf(store); why != "" {
 		p.log.Warn("RECEIPTS ARE NOT SAFE: an uploader is told that a blob is stored, and deletes its own, before it would survive a power cut", "why", why)
 	}
+	eachWriter(p.plan.tree.Root, func(w *compose.Part) {
+		if w.Kind == "disk" {
+			p.log.Warn("uploads go to a disk: once it is full its oldest blobs make room, receipts or not", "store", w.Store().Name())
+		}
+	})
 	if _, ok := stores.As[stores.Blocker](store); !ok {
 		p.log.Warn("this store cannot block blobs: whatever is uploaded is taken")
 	}

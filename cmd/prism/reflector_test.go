@@ -34,6 +34,9 @@ func TestReflector(t *testing.T) {
 				if warned := strings.Contains(string(log), "RECEIPTS ARE NOT SAFE"); warned != (sync != "always") {
 					t.Errorf("it warns of unsafe receipts: %v", warned)
 				}
+				if !strings.Contains(string(log), "uploads go to a disk") {
+					t.Error("it does not warn that a disk evicts")
+				}
 				if sync == "always" {
 					n.Kill()
 				} else if err := n.Stop(20 * time.Second); err != nil {
