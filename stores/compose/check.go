@@ -9,14 +9,13 @@ import (
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 )
 
-// Check reads a tree of stores without opening anything. Problems go into the report; the Tree is nil when this
-// subtree has any.
+// Check reads a tree of stores without opening anything. Problems go into the report; the Tree is nil when that has any,
+// those included that were there before.
 func Check(kinds []Kind, node *yamlnode.Node, r *yamlnode.Report) *Tree {
 	c := &checker{kinds: kinds, report: &yamlnode.Report{}}
 	root := c.read("store", node)
-	ok := c.report.OK()
 	r.Add(c.report)
-	if !ok {
+	if !r.OK() { // a value may have been found broken before anybody wanted it
 		return nil
 	}
 	return &Tree{Root: root}
