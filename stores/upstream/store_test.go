@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,23 +60,25 @@ var getters = map[string]func(context.Context, *upstream.Store, blob.Hash) ([]by
 // prism is an origin that answers /blob as a Prism does: HEAD by existence, and GET of protected blobs to a token.
 type prism struct {
 	*storetest.Origin
-	blobs map[string][]byte
-	token string // what opens the blobs; empty: they are open
-	has   int    // the status of HEAD for what is there
+	blobs sync.Map // from the hash as text to the bytes
+	token string   // what opens the blobs; empty: they are open
+	has   int      // the status of HEAD for what is there
 }
 
 func newPrism(t *testing.T, blobs ...blob.Verified) *prism {
-	p := &prism{Origin: storetest.NewOrigin(t), blobs: map[string][]byte{}, has: http.StatusNoContent}
+	p := &prism{Origin: storetest.NewOrigin(t), has: http.StatusNoContent}
 	for _, v := range blobs {
-		p.blobs[v.Hash().String()] = v.Bytes()
+		p.put(v)
 	}
 	p.Answer(p.serve)
 	return p
 }
 
+func (p *prism) put(v blob.Verified) { p.blobs.Store(v.Hash().String(), v.Bytes()) }
+
 func (p *prism) serve(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	data, ok := p.blobs[q.Get("hash")]
+	data, ok := p.blobs.Load(q.Get("hash"))
 	switch {
 	case r.URL.Path != "/blob":
 		w.WriteHeader(http.StatusTeapot)
@@ -88,7 +91,7 @@ func (p *prism) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "requested blob is protected", http.StatusForbidden)
 	default:
 		w.Header().Set("Via", `{"stacks":[{"origin_name":"disk","host_name":"a","timing":1}]}`)
-		_, _ = w.Write(data)
+		_, _ = w.Write(data.([]byte))
 	}
 }
 
@@ -105,7 +108,7 @@ func TestConformance(t *testing.T) {
 		},
 		ReadOnly: true,
 		Seed: func(_ *testing.T, _ stores.Store, v blob.Verified, _ blob.Kind) {
-			p.blobs[v.Hash().String()] = v.Bytes()
+			p.put(v)
 		},
 	})
 }
