@@ -148,42 +148,11 @@ func (o *origin) ServeHTTP(w nethttp.ResponseWriter, r *nethttp.Request) {
 func open(t *testing.T, o http3.Options) *http3.Store {
 	t.Helper()
 	s, err := http3.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if n := s.Pinned(); n != 0 {
-			t.Errorf("%d handles are pinned", n)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 // getters are the two ways to a blob's bytes: Get, and Open with Collect.
-var getters = map[string]func(context.Context, *http3.Store, blob.Hash) ([]byte, error){
-	"Get": func(ctx context.Context, s *http3.Store, h blob.Hash) ([]byte, error) {
-		handle, err := s.Get(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer handle.Release()
-		var buf bytes.Buffer
-		_, err = handle.WriteTo(&buf)
-		return buf.Bytes(), err
-	},
-	"Open": func(ctx context.Context, s *http3.Store, h blob.Hash) ([]byte, error) {
-		st, err := s.Open(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer st.Close()
-		v, err := st.Collect(make([]byte, st.Size()), nil)
-		return v.Bytes(), err
-	},
-}
+var getters = storetest.Getters[*http3.Store]()
 
 func TestConformance(t *testing.T) {
 	var o *origin

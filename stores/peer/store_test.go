@@ -23,42 +23,11 @@ import (
 func open(t *testing.T, o peer.Options) *peer.Store {
 	t.Helper()
 	s, err := peer.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if n := s.Pinned(); n != 0 {
-			t.Errorf("%d handles are pinned", n)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 // getters are the two ways to a blob's bytes: Get, and Open with Collect.
-var getters = map[string]func(context.Context, *peer.Store, blob.Hash) ([]byte, error){
-	"Get": func(ctx context.Context, s *peer.Store, h blob.Hash) ([]byte, error) {
-		handle, err := s.Get(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer handle.Release()
-		var buf bytes.Buffer
-		_, err = handle.WriteTo(&buf)
-		return buf.Bytes(), err
-	},
-	"Open": func(ctx context.Context, s *peer.Store, h blob.Hash) ([]byte, error) {
-		st, err := s.Open(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer st.Close()
-		v, err := st.Collect(make([]byte, st.Size()), nil)
-		return v.Bytes(), err
-	},
-}
+var getters = storetest.Getters[*peer.Store]()
 
 func TestConformance(t *testing.T) {
 	var o *origin

@@ -2,7 +2,6 @@ package s3_test
 
 import (
 	"bytes"
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -16,6 +15,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/testbed"
 	"github.com/OdyseeTeam/prism/stores/s3"
+	"github.com/OdyseeTeam/prism/stores/storetest"
 )
 
 // options are those of a store over a new bucket.
@@ -34,18 +34,7 @@ func options(server *testbed.S3Server) s3.Options {
 func open(t *testing.T, o s3.Options) *s3.Store {
 	t.Helper()
 	s, err := s3.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if n := s.Pinned(); n != 0 {
-			t.Errorf("%d handles are pinned", n)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return storetest.Opened(t, s, err)
 }
 
 // put stores v and demands success.
@@ -57,27 +46,7 @@ func put(t *testing.T, s *s3.Store, v blob.Verified) {
 }
 
 // getters are the two ways to a blob's bytes: Get, and Open with Collect.
-var getters = map[string]func(context.Context, *s3.Store, blob.Hash) ([]byte, error){
-	"Get": func(ctx context.Context, s *s3.Store, h blob.Hash) ([]byte, error) {
-		handle, err := s.Get(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer handle.Release()
-		var buf bytes.Buffer
-		_, err = handle.WriteTo(&buf)
-		return buf.Bytes(), err
-	},
-	"Open": func(ctx context.Context, s *s3.Store, h blob.Hash) ([]byte, error) {
-		st, err := s.Open(ctx, h)
-		if err != nil {
-			return nil, err
-		}
-		defer st.Close()
-		v, err := st.Collect(make([]byte, st.Size()), nil)
-		return v.Bytes(), err
-	},
-}
+var getters = storetest.Getters[*s3.Store]()
 
 // plant puts any bytes under a blob's name.
 func plant(t *testing.T, server *testbed.S3Server, bucket string, h blob.Hash, data []byte) {
