@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +18,7 @@ type late struct {
 	m  map[blob.Hash][]chan struct{}
 }
 
-// add notes a call that goes on behind until done is closed.
+// add notes a call that goes on behind until done is closed, and forgets it then.
 func (l *late) add(h blob.Hash, done chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -26,26 +27,36 @@ func (l *late) add(h blob.Hash, done chan struct{}) {
 	}
 	l.m[h] = append(l.m[h], done)
 	l.n.Add(1)
+	go func() {
+		<-done
+		l.forget(h, done)
+	}()
 }
 
-// next is a call on h that goes on behind, or nil. Those that are done are forgotten.
+func (l *late) forget(h blob.Hash, done chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.n.Add(-1)
+	l.m[h] = slices.DeleteFunc(l.m[h], func(c chan struct{}) bool { return c == done })
+	if len(l.m[h]) == 0 {
+		delete(l.m, h)
+	}
+}
+
+// next is a call on h that goes on behind, or nil.
 func (l *late) next(h blob.Hash) <-chan struct{} {
 	if l.n.Load() == 0 {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.m[h]) > 0 {
-		done := l.m[h][0]
+	for _, done := range l.m[h] {
 		select {
-		case <-done:
-			l.m[h] = l.m[h][1:]
-			l.n.Add(-1)
+		case <-done: // about to be forgotten
 		default:
 			return done
 		}
 	}
-	delete(l.m, h)
 	return nil
 }
 
