@@ -28,11 +28,11 @@ type MariaDBServer struct {
 	Port     int
 	User     string // may do everything
 	Password string
-	DB       *sql.DB // as that user, for what a test does beside the code that it tests
+	DB       *sql.DB  // as that user, for what a test does beside the code that it tests
+	Args     []string // of the next Start, after those that a small server takes
 
 	dir       string
 	program   string
-	args      []string
 	env       []string
 	child     *process.Child
 	databases atomic.Int32
@@ -63,7 +63,7 @@ func StartMariaDB(ctx context.Context, o MariaDBOptions) (*MariaDBServer, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &MariaDBServer{Host: "127.0.0.1", User: "prism", Password: rand.Text(), program: found["mariadbd"], args: o.Args, env: o.Env}
+	s := &MariaDBServer{Host: "127.0.0.1", User: "prism", Password: rand.Text(), program: found["mariadbd"], Args: o.Args, env: o.Env}
 	if s.dir, err = os.MkdirTemp("", "mariadb-"); err != nil { // short: a socket's path may have 107 characters
 		return nil, fmt.Errorf("testbed: make a folder for MariaDB: %w", err)
 	}
@@ -160,7 +160,7 @@ func (s *MariaDBServer) Start(ctx context.Context) error {
 		"--innodb-buffer-pool-size=64M", smallest(),
 		// What is committed reaches the kernel, and so outlives a killed server; the disk would only be slow.
 		"--innodb-flush-log-at-trx-commit=2"}
-	cmd := exec.Command(s.program, append(append(args, asRoot()...), s.args...)...)
+	cmd := exec.Command(s.program, append(append(args, asRoot()...), s.Args...)...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, s.env...)
 	child, err := process.Start("mariadbd", filepath.Join(s.dir, "log"), cmd)
 	if err != nil {

@@ -22,7 +22,7 @@ type verdict struct {
 
 // How often a batch is attempted that met another's locks, and one whose connection failed.
 const (
-	lockAttempts = 20
+	lockAttempts = 100 // 12 s of pauses
 	connAttempts = 3
 )
 
