@@ -86,10 +86,7 @@ func StartMariaDB(ctx context.Context, o MariaDBOptions) (*MariaDBServer, error)
 			return nil, err
 		}
 	}
-	if s.DB, err = s.open(); err == nil {
-		s.DB.SetMaxIdleConns(1) // which is there from now on, so that no test seems to leak it
-		err = s.DB.PingContext(ctx)
-	}
+	s.DB, err = s.open()
 	if err != nil {
 		s.Close()
 		return nil, err
