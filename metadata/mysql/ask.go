@@ -22,9 +22,12 @@ const (
 // marks are placeholders for a list.
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
+// listFit is how many hashes go into one statement.
+func (s *session) listFit() int { return s.t.fit(hashBytes, listSize) }
+
 // eachList calls do with the placeholders and the values of one statement after the other.
 func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any) error) error {
-	for list := range slices.Chunk(hashes, s.t.fit(hashBytes, listSize)) {
+	for list := range slices.Chunk(hashes, s.listFit()) {
 		args := make([]any, len(list))
 		for i, h := range list {
 			args[i] = h.String()
