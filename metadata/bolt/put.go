@@ -117,7 +117,7 @@ func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD) error {
 	return t.contents.Put(sd.Hash[:], list)
 }
 
-// merge is the hashes in the order of a list, each once, followed by those that were noted before and are not in it.
+// merge is the hashes that were noted before, followed by those of a list that were not.
 func merge(before []byte, list []blob.Hash) []byte {
 	out := make([]byte, 0, max(len(before), blob.HashSize*len(list)))
 	seen := make(map[blob.Hash]struct{}, len(list))
@@ -127,13 +127,13 @@ func merge(before []byte, list []blob.Hash) []byte {
 			out = append(out, h[:]...)
 		}
 	}
-	for _, h := range list {
-		add(h)
-	}
 	for b := range slices.Chunk(before, blob.HashSize) {
 		if len(b) == blob.HashSize {
 			add(blob.Hash(b))
 		}
+	}
+	for _, h := range list {
+		add(h)
 	}
 	return out
 }
