@@ -50,7 +50,7 @@ func (c *Catalogue) run(ctx context.Context, what string, do func(context.Contex
 		case v.hour && ahead == 0:
 			ahead = time.Hour
 		case attempt >= v.attempts || time.Since(start) > c.opts.Timeout:
-			c.opts.Logger.Warn("mysql: "+what, "attempts", attempt, "err", v.err)
+			c.opts.Logger.Debug("mysql: a call failed", "call", what, "attempts", attempt, "err", v.err)
 			return fmt.Errorf("%s: %w", what, v.err)
 		}
 		pause(ctx, attempt)
