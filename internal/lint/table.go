@@ -51,6 +51,7 @@ var table = []row{
 	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict internal/…"},
 	{floor: 3, pkg: "engine/evict", ours: "blob"},
 	{floor: 3, pkg: "lists", ours: "blob internal/…", mods: "github.com/btcsuite google.golang.org/protobuf", net: true},
+	{floor: 3, pkg: "lists/liststest", ours: "blob", mods: "github.com/btcsuite google.golang.org/protobuf", net: true},
 	{floor: 3, pkg: "metadata", ours: "blob protocol/stream"},
 	{floor: 3, pkg: "metadata/bolt", ours: "blob protocol/stream metadata internal/…", mods: "go.etcd.io/bbolt"},
 	{floor: 3, pkg: "metadata/journal", ours: "blob internal/…", mods: pebble},
