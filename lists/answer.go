@@ -109,11 +109,12 @@ func readAnswer(r io.Reader, data func(*json.Decoder) error) error {
 		return err
 	})
 	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
+		switch _, behind := d.Token(); behind {
+		case io.EOF:
+		case nil:
 			err = errors.New("there is more behind the JSON")
-			if errors.Is(more, errTooLarge) {
-				err = more
-			}
+		default:
+			err = fmt.Errorf("behind the JSON: %w", behind)
 		}
 	}
 	switch {

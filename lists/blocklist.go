@@ -65,7 +65,7 @@ func OpenBlocklist(o BlocklistOptions) (*Blocklist, error) {
 	}
 	for _, addr := range o.Hubs {
 		if err := CheckHub(addr); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("lists: %w", err)
 		}
 	}
 	if o.HubTimeout <= 0 {
@@ -128,6 +128,7 @@ func (b *Blocklist) match(list []outpoint) (known []output, missing []outpoint) 
 	if all == nil {
 		all, _, _ = b.load() // a state that cannot be read is asked for anew
 	}
+	b.unsaved = nil // known takes its place
 	known = all[:0]
 	for _, o := range list {
 		for len(all) > 0 && compareOutpoints(all[0].at, o) < 0 {

@@ -19,9 +19,9 @@ type source struct {
 	client  *http.Client
 }
 
-// maxAnswer is far more than a list of a million entries takes. Answers are read as they come, so this bounds no memory
+// maxAnswer is more than a block list of a million outputs takes, which is 70 MB. Answers are read as they come, so this bounds no memory
 // but that of one value.
-const maxAnswer = 256 << 20
+const maxAnswer = 128 << 20
 
 func newSource(url string, roots *x509.CertPool, timeout time.Duration) *source {
 	return &source{
@@ -54,7 +54,7 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 
 // get fetches the list and gives it to read, whose error it returns wrapped.
 func (s *source) get(ctx context.Context, read func(io.Reader) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.timeout, fmt.Errorf("not done after %v: %w", s.timeout, context.DeadlineExceeded))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, http.NoBody)
 	if err != nil {
@@ -71,6 +71,9 @@ func (s *source) get(ctx context.Context, read func(io.Reader) error) error {
 		return fmt.Errorf("fetch: %s answers %s", req.URL.Redacted(), res.Status)
 	}
 	if err := read(&bounded{r: res.Body, left: s.limit}); err != nil {
+		if cause := context.Cause(ctx); cause != nil { // what the connection says of it is no help
+			err = cause
+		}
 		return fmt.Errorf("read the answer of %s: %w", req.URL.Redacted(), err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
@@ -82,8 +83,11 @@ func (o Options) withDefaults(address string, interval time.Duration) (Options, 
 // CheckHub says what is wrong with the address of a hub.
 func CheckHub(addr string) error {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || host == "" || port == "" {
-		return fmt.Errorf("lists: %q is not the address of a hub; want HOST:PORT", addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || host == "" {
+		return fmt.Errorf("%q is not the address of a hub; want HOST:PORT", addr)
 	}
 	return nil
 }

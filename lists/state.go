@@ -141,8 +141,8 @@ func (s *stateFile) load(begin func(count int), take func(record []byte)) (good 
 		good = time.Unix(seconds, 0)
 	}
 	count := binary.LittleEndian.Uint64(head[32:])
-	room := (size - stateHeader - 4) / int64(s.record)
-	if room < 0 || count != uint64(room) || string(head) != string(s.header(good, int(count))) {
+	room := size - stateHeader - 4
+	if room < 0 || count != uint64(room/int64(s.record)) || room%int64(s.record) != 0 || string(head) != string(s.header(good, int(count))) {
 		return time.Time{}, s.useless("it is damaged, or of another URL or version", nil)
 	}
 	sum := crc32.New(crc32.MakeTable(crc32.Castagnoli))

@@ -83,6 +83,7 @@ func startEdge(t *testing.T, o *origin, s setup) *edge {
 	}
 	dir := configure(t, fmt.Sprintf(`
 servers: {http: {port: %d, address: 127.0.0.1}}
+`+noLists+`
 store:
   caching:
     name: edge
@@ -206,9 +207,9 @@ func TestSecondOwner(t *testing.T) {
 	o, mount := newOrigin(t, nil), t.TempDir()
 	e := startEdge(t, o, setup{mount: mount})
 	port, metricsPort := freePorts(t)
-	dir := configure(t, fmt.Sprintf("servers: {http: {port: %d}}\nstore: {disk: {mount_point: %s}}\n", port, mount))
+	dir := configure(t, fmt.Sprintf(noLists+"\nservers: {http: {port: %d}}\nstore: {disk: {mount_point: %s}}\n", port, mount))
 	got := prism(t, "blobcache", "--conf-dir", dir, "--metrics-port", strconv.Itoa(metricsPort))
-	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, strconv.Itoa(e.PID())) {
+	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:3:9: store.disk: ") || !strings.Contains(got.stderr, strconv.Itoa(e.PID())) {
 		t.Errorf("a second owner: %+v", got)
 	}
 	e.ask(t, o)

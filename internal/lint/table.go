@@ -58,7 +58,7 @@ var table = []row{
 	{floor: 3, pkg: "metadata/metadatatest", ours: "blob protocol/stream metadata internal/…"},
 	{floor: 3, pkg: "metadata/mysql", ours: "blob protocol/stream metadata internal/…", mods: "github.com/go-sql-driver", net: true},
 
-	{floor: 4, pkg: "config", ours: "blob internal/…"},
+	{floor: 4, pkg: "config", ours: "blob lists internal/…"},
 	{floor: 4, pkg: "stores", ours: "blob"},
 	{floor: 4, pkg: "stores/all", ours: "blob stores… metadata… internal/…"},
 	{floor: 4, pkg: "stores/caching", ours: kind, mods: "golang.org/x/time"},
