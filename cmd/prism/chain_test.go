@@ -27,14 +27,14 @@ import (
 // node is a running prism with all its servers.
 type node struct {
 	*process.Child
-	http, http3, peer, take int // ports; take is a reflector's, for uploads
+	http, http3, peer, take, metrics int // ports; take is a reflector's, for uploads
 }
 
 // servers is the configuration of a node's servers.
 const servers = `
 %s
 servers:
-  http: {port: %d, address: 127.0.0.1}
+  http: {port: %d, address: 127.0.0.1, edge_token: sesame}
   http3: {port: %d, address: 127.0.0.1}
   peer: {port: %d, address: 127.0.0.1}
 store:
@@ -56,7 +56,7 @@ func startListed(t *testing.T, command, lists, store string, extra ...string) *n
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3]}
+	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3], metrics: p[4]}
 	dir := t.TempDir()
 	doc := fmt.Sprintf(servers, lists, n.http, n.http3, n.peer) + store
 	if err := os.WriteFile(filepath.Join(dir, command+".yaml"), []byte(doc), 0o600); err != nil {
