@@ -143,7 +143,7 @@ func TestCloseEndsARefresh(t *testing.T) {
 // on_failure: what decides without a list, and with one that is too old.
 func TestOnFailure(t *testing.T) {
 	leaktest.Check(t)
-	any := hash("any")
+	other := hash("other")
 	for _, closed := range []bool{false, true} {
 		b := newBed(t)
 		b.api.Answer(http.StatusInternalServerError, "")
@@ -151,16 +151,16 @@ func TestOnFailure(t *testing.T) {
 			return func(o *lists.ProtectedOptions) { o.Closed, o.MaxAge = closed, maxAge }
 		}
 		p := b.protected(with(time.Hour))
-		if got := p.Contains(any); got != closed {
+		if got := p.Contains(other); got != closed {
 			t.Errorf("closed %v, before the first answer: %v", closed, got)
 		}
 		b.more(p, 2)
-		if got := p.Contains(any); got != closed {
+		if got := p.Contains(other); got != closed {
 			t.Errorf("closed %v, never good: %v", closed, got)
 		}
 		b.api.Protect(hash("one"))
 		b.await("the list", func() bool { return p.Stats().Known })
-		if p.Contains(any) || !p.Contains(hash("one")) {
+		if p.Contains(other) || !p.Contains(hash("one")) {
 			t.Errorf("closed %v: the list does not decide", closed)
 		}
 		p.Close()
@@ -168,17 +168,17 @@ func TestOnFailure(t *testing.T) {
 		b.api.Answer(http.StatusInternalServerError, "")
 		p = b.protected(with(time.Hour))
 		b.more(p, 1)
-		if p.Contains(any) || !p.Contains(hash("one")) {
+		if p.Contains(other) || !p.Contains(hash("one")) {
 			t.Errorf("closed %v: a young state does not decide", closed)
 		}
 		p.Close()
 		p = b.protected(with(50 * time.Millisecond))
-		b.await("the state to become too old", func() bool { return p.Contains(any) == closed })
+		b.await("the state to become too old", func() bool { return p.Contains(other) == closed })
 		if !p.Contains(hash("one")) {
 			t.Errorf("closed %v: what is listed is not protected any more", closed)
 		}
 		b.more(p, 2)
-		if got := p.Contains(any); got != closed {
+		if got := p.Contains(other); got != closed {
 			t.Errorf("closed %v, too old: %v", closed, got)
 		}
 		p.Close()

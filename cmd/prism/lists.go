@@ -41,7 +41,7 @@ func (p *program) openLists() error {
 		p.protected, p.sources.Protected = protected, protected
 	}
 	if conf.Blocklist.Enabled && !p.noBlocklist {
-		o := lists.BlocklistOptions{Options: common, Hubs: conf.Blocklist.Hubs, Apply: p.block()}
+		o := lists.BlocklistOptions{Options: common, Hubs: conf.Blocklist.Hubs, Apply: blockIn(p.plan.tree.Store(), conf.Blocklist.Delete)}
 		o.URL, o.Interval = conf.Blocklist.URL, conf.Blocklist.Interval
 		blocked, err := lists.OpenBlocklist(o)
 		if err != nil {
@@ -73,11 +73,9 @@ func (p *program) gate(token string) *httpd.TokenGate {
 	return g
 }
 
-// block is what is done with a blocked hash, or nil for nothing.
-func (p *program) block() func(context.Context, blob.Hash) error {
-	store := p.plan.tree.Store()
+// blockIn is what is done with a blocked hash in a store, or nil for nothing.
+func blockIn(store stores.Store, deletes bool) func(context.Context, blob.Hash) error {
 	blocker, blocks := stores.As[stores.Blocker](store)
-	deletes := p.plan.config.Lists.Blocklist.Delete
 	if !blocks && !deletes {
 		return nil
 	}
