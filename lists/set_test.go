@@ -40,7 +40,7 @@ func TestSet(t *testing.T) {
 			}
 		}
 	}
-	edges := []blob.Hash{{}, {0: 0xff, 1: 0xff}, {0: 0xff, 1: 0xff, 47: 0xff}, {47: 1}}
+	edges := []blob.Hash{{}, {0: 0xff, 1: 0xff}, {0: 0xff, 1: 0xff, 47: 0xff}, {47: 1}, {47: 2}, {5: 1}, {5: 1, 47: 1}}
 	s := newSet(append([]blob.Hash(nil), edges...))
 	for _, h := range edges {
 		if !s.has(h) {
@@ -79,7 +79,7 @@ func TestContainsAllocatesNothing(t *testing.T) {
 	}
 }
 
-// A million hashes take 48 bytes each and a little: at most 64 MB.
+// A million hashes take 52 bytes each and a little: at most 64 MB.
 func TestSetMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()

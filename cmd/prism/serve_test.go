@@ -156,7 +156,8 @@ func TestServe(t *testing.T) {
 	}
 
 	asked := o.asked.Load()
-	e = startEdge(t, o, setup{mount: mount, more: "log: {format: json, level: warn}"})
+	// A key without effect is a warning.
+	e = startEdge(t, o, setup{mount: mount, more: "log: {format: json, level: warn}\ndatabase: {host: x}"})
 	e.ask(t, o)
 	if log := e.log(t); !strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, `"level":"INFO"`) {
 		t.Errorf("the log is not what log: asks for:\n%s", log)
