@@ -161,7 +161,7 @@ func (b *Blocklist) resolve(ctx context.Context, known []output, missing []outpo
 		found, lost, err = b.ask(ctx, some)
 		unresolved += lost
 		known = append(known, found...)
-		slices.SortFunc(known, func(x, y output) int { return compareOutpoints(x.at, y.at) })
+		sortOutputs(known)
 		if len(missing) > 0 || err != nil {
 			b.keep(known, good)
 		}
@@ -174,6 +174,10 @@ func (b *Blocklist) resolve(ctx context.Context, known []output, missing []outpo
 	b.keep(known, now)
 	b.isGood(now)
 	return unresolved, nil
+}
+
+func sortOutputs(all []output) {
+	slices.SortFunc(all, func(x, y output) int { return compareOutpoints(x.at, y.at) })
 }
 
 // without is the number of outputs that hold no stream.
