@@ -26,7 +26,7 @@ type hubState struct {
 }
 
 const (
-	hubWorkers   = 8 // questions under way
+	hubWorkers   = 4 // questions under way; each may hold some copies of a long line
 	maxHubFaults = 5 // in a row, then it is given up
 )
 

@@ -32,7 +32,7 @@ func BenchmarkRefresh(b *testing.B) {
 	if err := file.save(time.Now(), n, func(dst []byte, i int) []byte { return known[i].append(dst) }); err != nil {
 		b.Fatal(err)
 	}
-	known, ids = nil, nil
+	known = nil // it would count as the list's
 	api.Handle(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"success":true,"data":{"outpoints":[`)
 		for i, o := range outs {

@@ -295,7 +295,7 @@ func TestDefaultLists(t *testing.T) {
 	for _, flag := range []string{"", "--disable-blocklist"} {
 		dir := t.TempDir()
 		store := fmt.Sprintf("  disk: {name: d, mount_point: %s, max_size: 256MB, segment_size: 16MB, sync: always}\n", dir)
-		extra := []string{"HTTPS_PROXY=" + proxy.String(), "SSL_CERT_FILE=" + b.ca}
+		extra := []string{"HTTPS_PROXY=" + proxy.String(), "NO_PROXY=", "no_proxy=", "SSL_CERT_FILE=" + b.ca}
 		if flag != "" {
 			extra = append(extra, flag)
 		}
