@@ -171,7 +171,9 @@ func create(path string) error {
 		return explain(err)
 	}
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return explain(err)
+		if err := os.Rename(f.Name(), path); err != nil { // some file systems have no links
+			return explain(err)
+		}
 	}
 	return explain(syncFolder(dir))
 }

@@ -13,6 +13,9 @@ import (
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for _, b := range blobs {
 		if err := b.Check(); err != nil {
 			return err
@@ -146,6 +149,9 @@ func sorted(hashes []blob.Hash) []blob.Hash {
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		err := c.update(ctx, len(batch), func(t *tx) error {
 			for _, h := range sorted(batch) {

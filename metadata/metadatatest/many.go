@@ -249,6 +249,12 @@ func (s *suite) close() {
 	s.ok(s.c.Close())
 	wg.Wait()
 	Every(s.T, s.Context(), s.c, metadata.ErrUnavailable)
+	if _, err := s.c.Stored(s.Context(), nil); !errors.Is(err, metadata.ErrUnavailable) {
+		s.Errorf("Stored of nothing: %v", err)
+	}
+	if err := s.c.Delete(s.Context(), nil); !errors.Is(err, metadata.ErrUnavailable) {
+		s.Errorf("Delete of nothing: %v", err)
+	}
 	s.open()
 	s.wantStored(1, h[0])
 }

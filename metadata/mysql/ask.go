@@ -41,6 +41,9 @@ func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any)
 
 // Stored is described at metadata.Catalogue.
 func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
 	stored := make([]bool, 0, len(hashes))
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		there := make(map[blob.Hash]struct{}, len(batch))
@@ -67,7 +70,7 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 			stored = append(stored, is)
 		}
 	}
-	return stored, c.open(ctx)
+	return stored, nil
 }
 
 // open is an error after Close, or when the context has ended: what a call without hashes comes to.

@@ -14,8 +14,8 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if c.opts.Tracking == metadata.TrackNone {
-		return c.open(ctx)
+	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
 		err := c.run(ctx, "note accesses", func(ctx context.Context, s *session) error { return s.touch(ctx, batch) })
@@ -23,7 +23,7 @@ func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // target is a row that an access is noted on.
@@ -150,6 +150,9 @@ func (s *session) targets(ctx context.Context, hashes []blob.Hash, queries ...st
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
 		err := c.run(ctx, "note deleted blobs", func(ctx context.Context, s *session) error {
@@ -167,7 +170,7 @@ func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // delete removes streams, whose links go with them, and then the blobs that no stream names. The rows are locked first:

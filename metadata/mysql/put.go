@@ -29,6 +29,9 @@ const rowBytes = hashBytes + 50
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for _, b := range blobs {
 		if err := b.Check(); err != nil {
 			return err
@@ -56,7 +59,7 @@ func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // rowsFit is how many inserts go into one statement.
@@ -195,6 +198,9 @@ func (s *session) insertLinks(ctx context.Context, streamID uint64, content []bl
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
 		err := c.run(ctx, "note blocked blobs", func(ctx context.Context, s *session) error {
@@ -210,7 +216,7 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 func sorted(hashes []blob.Hash) []blob.Hash {
