@@ -97,13 +97,13 @@ type Protected struct {
 
 // defaultLists are those of a file that does not mention them.
 func defaultLists() Lists {
-	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: Open}}
+	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: OnFailureOpen}}
 }
 
 // What OnFailure says about blobs while there is no list to ask.
 const (
-	Open   = "open"   // the last good one decides, however old
-	Closed = "closed" // every blob is protected
+	OnFailureOpen   = "open"   // the last good one decides, however old
+	OnFailureClosed = "closed" // every blob is protected
 )
 
 const (

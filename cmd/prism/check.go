@@ -72,7 +72,7 @@ func printLists(out io.Writer, c *config.Config, command string) {
 	p := &c.Lists.Protected
 	if p.Enabled {
 		then := "the last good list decides"
-		if p.OnFailure == config.Closed {
+		if p.OnFailure == config.OnFailureClosed {
 			then = fmt.Sprintf("every blob is protected while there is no list younger than %v", stores.OrDefault(p.MaxAge, lists.DefaultMaxAge))
 		}
 		fmt.Fprintf(out, "protected blobs: %s; %s\n",
