@@ -63,6 +63,14 @@ func (p *tap) WriteTo(b []byte, a net.Addr) (int, error) {
 	return p.PacketConn.WriteTo(b, a)
 }
 
+// takeOver cuts the client off, once it has shown what it calls the server's connection.
+func (p *tap) takeOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = len(p.destination) > 0
+	return p.cut
+}
+
 // stolen is a connection that a client made, and on which the test writes the packets from there on.
 type stolen struct {
 	t       testing.TB
@@ -108,9 +116,7 @@ func steal(s *server, conf *quic.Config) *stolen {
 	if c := conn.ConnectionState().TLS.CipherSuite; c != tls.TLS_AES_128_GCM_SHA256 {
 		t.Fatalf("the suite is %s, which this test cannot speak: run it where the processor has AES", tls.CipherSuiteName(c))
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cut = true
+	until(t, "a packet that shows where to send others", p.takeOver)
 	return &stolen{
 		t: t, tap: p, to: to, number: 10_000,
 		out: makeKeys(t, secretOf(t, log.String(), "CLIENT_TRAFFIC_SECRET_0")),
