@@ -42,6 +42,12 @@ store:
 // startNode starts a command with all servers over a store, and waits until it is ready.
 func startNode(t *testing.T, command, store string) *node {
 	t.Helper()
+	return startServers(t, command, servers, store)
+}
+
+// startServers is startNode with other settings of the servers, in which the three ports are still to be filled in.
+func startServers(t *testing.T, command, servers, store string) *node {
+	t.Helper()
 	p, err := process.FreePorts(0, 0, 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)

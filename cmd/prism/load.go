@@ -43,6 +43,9 @@ func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	if c.Lists.At != nil {
 		r.Warnf(c.Lists.At, "has no effect: this version has no lists yet, and serves every blob to everybody")
 	}
+	if command == "blobcache" && s.Receiver.At != nil {
+		r.Warnf(s.Receiver.At, "has no effect: only prism reflector takes uploads")
+	}
 	if command == "blobcache" && s.HTTP == nil && s.HTTP3 == nil && s.Peer == nil {
 		r.Errorf(yamlnode.At(c.File), "there is nothing to serve; add servers: {http: {port: %d}}", config.DefaultHTTPPort)
 	}
