@@ -39,6 +39,10 @@ func (l *Lanes) hash(d *Digest) {
 	l.mu.Lock()
 	if l.now < l.most {
 		l.now++
+		// Who could run now and is about to hash comes along. Where nobody could run, this takes no time.
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
 	} else {
 		l.queue = append(l.queue, d)
 		l.mu.Unlock()
