@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,6 +77,7 @@ type Journal struct {
 	last   uint64     // sequence given out; under work
 	count  atomic.Int64
 	whole  atomic.Bool
+	met    atomic.Bool   // it was whole once, in this run or an earlier one; on disk it is Meta.Clean
 	losses atomic.Uint64 // notes of changes that were lost since Open
 	drops  atomic.Uint64 // notes of uses that were
 
@@ -118,6 +120,23 @@ func (j *Journal) NoteDurably(h blob.Hash, n News) error {
 	return j.commit(j.ix.NewBatch(), true)
 }
 
+// NoteAll notes that many blobs have changed, and waits until that is written.
+func (j *Journal) NoteAll(hashes []blob.Hash) error {
+	j.work.Lock()
+	defer j.work.Unlock()
+	for some := range slices.Chunk(hashes, maxGroup) {
+		m := make(map[blob.Hash]News, len(some))
+		for _, h := range some {
+			m[h] = Changed
+		}
+		if err := j.write(m); err != nil {
+			return err
+		}
+	}
+	poke(j.ready)
+	return nil
+}
+
 // lose notes that changes were lost.
 func (j *Journal) lose(n int) {
 	j.losses.Add(uint64(n))
@@ -140,8 +159,12 @@ func (j *Journal) SetWhole(losses uint64) {
 	defer j.mu.Unlock()
 	if j.losses.Load() == losses {
 		j.whole.Store(true)
+		j.met.Store(true)
 	}
 }
+
+// Met says whether the journal was whole once: whether store and catalogue are known to belong together.
+func (j *Journal) Met() bool { return j.met.Load() }
 
 // Doubt notes that the journal may lack news.
 func (j *Journal) Doubt() {
@@ -268,7 +291,7 @@ func (j *Journal) write(some map[blob.Hash]News) error {
 		j.last = max(j.last+1, uint64(max(0, time.Now().Unix()))<<seqSeconds)
 		b.Put(h, index.Entry{Location: segments.Location{Length: uint32(n)}, Seq: j.last})
 	}
-	b.SetMeta(index.Meta{NextSeq: j.last + 1})
+	b.SetMeta(index.Meta{NextSeq: j.last + 1, Clean: j.Met()})
 	if err := j.commit(b, false); err != nil {
 		return err
 	}

@@ -184,7 +184,7 @@ func TestReopen(t *testing.T) {
 	}
 	j = open(t, o)
 	want(t, j, expected)
-	if !j.Whole() {
+	if !j.Whole() || !j.Met() {
 		t.Error("it was whole and closed, and is not whole after a restart")
 	}
 	taken := all(t, j)
@@ -193,6 +193,10 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, j, map[blob.Hash]journal.News{name(7): journal.Changed})
+	if err := errors.Join(j.NoteAll([]blob.Hash{name(7), name(8)}), j.NoteAll(nil)); err != nil {
+		t.Fatal(err)
+	}
+	want(t, j, map[blob.Hash]journal.News{name(7): journal.Changed, name(8): journal.Changed})
 	losses := j.Losses()
 	j.Doubt()
 	j.SetWhole(losses)

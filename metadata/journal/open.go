@@ -108,6 +108,7 @@ func (j *Journal) load() error {
 		return err
 	}
 	j.whole.Store(known && whole)
+	j.met.Store(known && meta.Clean)
 	if j.count.Load() > 0 {
 		poke(j.ready)
 	}
@@ -150,7 +151,7 @@ func (j *Journal) close() error {
 	err := j.flush()
 	if err == nil {
 		b := j.ix.NewBatch()
-		b.SetMeta(index.Meta{NextSeq: j.last + 1})
+		b.SetMeta(index.Meta{NextSeq: j.last + 1, Clean: j.Met()})
 		err = j.commit(b, true)
 	}
 	if err = errors.Join(err, j.ix.Close()); err != nil || !j.whole.Load() {
