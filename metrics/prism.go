@@ -33,6 +33,8 @@ type own struct {
 	uploads, uploadBytes, uploadRefused, uploadPanics family
 	uploadsRunning, uploadConnections                 family
 	receiptsSafe                                      family
+
+	catalogue catalogueFamilies
 }
 
 func newOwn() *own {
@@ -41,6 +43,7 @@ func newOwn() *own {
 	o.openTime = o.gauge("open_seconds", "How long the stores took to open.")
 	o.stores()
 	o.disk()
+	o.catalogues()
 	o.overHTTP, o.overHTTP3, o.overPeer = o.http("http"), o.http("http3"), o.server("peer")
 	o.peerRequests = o.counter("peer_requests_total", "Requests of peers that were understood.")
 	o.http3Handshakes = o.gauge("http3_handshakes", "Handshakes under way.")
