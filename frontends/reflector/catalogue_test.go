@@ -1,46 +1,48 @@
 package reflector_test
 
 import (
+	"fmt"
 	"log/slog"
-	"path/filepath"
+	"os"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
-	"github.com/OdyseeTeam/prism/metadata"
-	"github.com/OdyseeTeam/prism/metadata/bolt"
+	"github.com/OdyseeTeam/prism/internal/leaktest"
+	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/stores"
-	"github.com/OdyseeTeam/prism/stores/dbbacked"
-	"github.com/OdyseeTeam/prism/stores/proxieds3"
+	"github.com/OdyseeTeam/prism/stores/all"
+	"github.com/OdyseeTeam/prism/stores/compose"
 )
 
-// catalogued is a mount with a catalogue, as the writer of a proxied-s3 that reads from the mount.
-func catalogued(t *testing.T, sync dbbacked.Sync) stores.Store {
+// catalogued is a disk with the embedded catalogue, as the writer of a proxied-s3.
+func catalogued(t *testing.T, sync string) stores.Store {
 	t.Helper()
-	shelf := newShelf(t)
-	cat, err := bolt.Open(bolt.Options{Path: filepath.Join(t.TempDir(), "c.db"), Tracking: metadata.TrackBlobs})
-	if err != nil {
-		t.Fatal(err)
+	leaktest.Check(t)
+	leaktest.FDs(t)
+	r := &yamlnode.Report{}
+	doc := fmt.Sprintf("{proxied-s3: {writer: {db_backed: {path: %[1]s/c.db, sync: %[2]s, store: {disk: {mount_point: %[1]s/m}}}}}}",
+		t.TempDir(), sync)
+	tree := compose.Check(all.Kinds(), yamlnode.Parse("f.yaml", []byte(doc), os.LookupEnv, r), r)
+	if tree == nil {
+		t.Fatal(r.Err())
 	}
-	writer, err := dbbacked.Open(dbbacked.Options{
-		Store: shelf.Store, Catalogue: cat, Sync: sync, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	if err := tree.Open(t.Context(), compose.Env{Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := writer.Close(); err != nil {
+		if err := tree.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return proxieds3.New(proxieds3.Options{Writer: writer, Reader: shelf.Store})
+	return tree.Store()
 }
 
 // TestCatalogue uploads a stream to a store with a catalogue, in both modes: it says what is lacking, and refuses what is
 // blocked.
 func TestCatalogue(t *testing.T) {
-	for _, sync := range []dbbacked.Sync{dbbacked.WriteThrough, dbbacked.WriteBehind} {
-		t.Run(string(sync), func(t *testing.T) {
+	for _, sync := range []string{"write_through", "write_behind"} {
+		t.Run(sync, func(t *testing.T) {
 			store := catalogued(t, sync)
 			srv := start(t, reflector.Options{Store: store})
 			c := srv.greet()
