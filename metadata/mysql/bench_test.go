@@ -10,7 +10,9 @@ import (
 
 // durable has a server sync its log with each commit, as it does when nobody changes it.
 func durable() testbed.MariaDBOptions {
-	return testbed.MariaDBOptions{Args: []string{"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=256M"}}
+	return testbed.MariaDBOptions{Args: []string{
+		"--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=O_DIRECT", "--innodb-buffer-pool-size=256M",
+	}}
 }
 
 // BenchmarkStored asks for 1,000,000 hashes, half of which are stored.

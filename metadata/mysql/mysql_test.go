@@ -2,6 +2,7 @@ package mysql_test
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"testing"
@@ -15,7 +16,10 @@ import (
 )
 
 // shared is the server of the tests that do not disturb it. TestMain, which starts it, hands it on here.
-var shared = struct{ server *testbed.MariaDBServer }{}
+var shared = struct {
+	server *testbed.MariaDBServer
+	conn   *sql.Conn // for questions, of which there are many
+}{}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -27,6 +31,11 @@ func run(m *testing.M) int {
 	}
 	defer s.Close()
 	shared.server = s
+	if shared.conn, err = s.DB.Conn(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer shared.conn.Close()
 	return m.Run()
 }
 
@@ -63,7 +72,7 @@ func open(t testing.TB, o mysql.Options) *mysql.Catalogue {
 func streamAccessed(t *testing.T, database string, sd blob.Hash) (at time.Time) {
 	t.Helper()
 	var text *string
-	err := shared.server.DB.QueryRowContext(t.Context(), "SELECT s.last_accessed_at FROM "+database+".stream s JOIN "+database+
+	err := shared.conn.QueryRowContext(t.Context(), "SELECT s.last_accessed_at FROM "+database+".stream s JOIN "+database+
 		".blob_ b ON b.id = s.sd_blob_id WHERE b.hash = ?", sd.String()).Scan(&text)
 	if err != nil {
 		t.Fatal(err)

@@ -105,8 +105,8 @@ func (o Options) driver() (*mysql.Config, error) {
 	cfg.InterpolateParams = true    // one round trip for a statement instead of three
 	cfg.MaxAllowedPacket = 0        // ask the server
 	cfg.ClientFoundRows = true
-	// Contexts end calls sooner. These are for what has none.
-	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
+	// Contexts end calls sooner, and say why. These are for what is given none.
+	cfg.Timeout, cfg.ReadTimeout, cfg.WriteTimeout = 2*o.Timeout, 2*o.Timeout, 2*o.Timeout
 	return cfg, o.encrypt(cfg)
 }
 

@@ -22,7 +22,7 @@ func exec(t testing.TB, database, statements string) {
 // ask gives rows as lines of text.
 func ask(t testing.TB, query string, args ...any) (lines []string) {
 	t.Helper()
-	rows, err := shared.server.DB.QueryContext(t.Context(), query, args...)
+	rows, err := shared.conn.QueryContext(t.Context(), query, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
