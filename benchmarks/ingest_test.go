@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -84,6 +85,27 @@ func BenchmarkIngest(b *testing.B) {
 		report(b, "cpu-s/GB", median(all), bar{})
 		report(b, "GB/s", median(rate), bar{})
 	})
+	b.Run("db_backed", func(b *testing.B) { ingestCatalogued(b, blobs) })
+}
+
+// ingestCatalogued compares uploads into a bucket with those into the same under a catalogue on MariaDB: processor time
+// of the server. Bar: 1.1 ×.
+func ingestCatalogued(b *testing.B, blobs []blob.Verified) {
+	gateway, database := testbed.S3(b), testbed.MariaDB(b, testbed.MariaDBOptions{})
+	var ratio, plain, slower []float64
+	for b.Loop() {
+		bucket := func() []string {
+			return []string{"s3", gateway.Endpoint, gateway.Region, gateway.AccessKey, gateway.SecretKey, gateway.Bucket()}
+		}
+		bareTook, bare := ingest(b, blobs, bucket()...)
+		took, used := ingest(b, blobs, append(bucket(), strconv.Itoa(database.Port), database.User, database.Password, database.Database(b))...)
+		ratio = append(ratio, used.Seconds()/bare.Seconds())
+		plain = append(plain, bare.Seconds()/float64(total(blobs))*1e9)
+		slower = append(slower, took.Seconds()/bareTook.Seconds())
+	}
+	report(b, "cpu/without", median(ratio), atMost(1.1))
+	report(b, "time/without", median(slower), bar{})
+	report(b, "without-cpu-s/GB", median(plain), bar{})
 }
 
 // ingestDisk is ingest over an empty mount of segments.
@@ -196,10 +218,18 @@ func serveUploads(addr string, args []string) error {
 	return s.Serve(ctx, ln)
 }
 
-// uploadStore opens "disk", a folder and a sync policy, or "s3" and what its options say.
+// uploadStore opens "disk", a folder and a sync policy, or "s3" and what its options say, under a catalogue if more follows.
 func uploadStore(ctx context.Context, args []string) (stores.Store, error) {
 	if args[0] == "disk" {
 		return disk.Open(ctx, disk.Options{MountPoint: args[1], Mode: disk.ModeSegments, SegmentSize: putSegment, Sync: args[2]})
 	}
-	return s3.New(s3.Options{ACL: s3.ACLNone, Endpoint: args[1], Region: args[2], AccessKey: args[3], SecretKey: args[4], Bucket: args[5]})
+	bucket, err := s3.New(s3.Options{ACL: s3.ACLNone, Endpoint: args[1], Region: args[2], AccessKey: args[3], SecretKey: args[4], Bucket: args[5]})
+	if err != nil || len(args) == 6 {
+		return bucket, err
+	}
+	number, err := strconv.Atoi(args[6])
+	if err != nil {
+		return nil, err
+	}
+	return catalogued(bucket, number, args[7:])
 }
