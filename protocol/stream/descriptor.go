@@ -68,6 +68,29 @@ func (d *Descriptor) Decrypt(i int, data []byte) ([]byte, error) {
 	return data[:len(data)-pad], nil
 }
 
+// Holds says whether content blob i is what the first n bytes of buf encrypt to. They are encrypted in place; buf has room
+// for up to 16 bytes of padding after them.
+func (d *Descriptor) Holds(i int, buf []byte, n int) bool {
+	b := d.Blobs[i]
+	return n > 0 && blob.Sum(encrypt(d.Key.block(), b.IV, buf, n)) == b.Hash
+}
+
+// encrypt makes a blob of the first n bytes of buf, which has room for the padding.
+func encrypt(key cipher.Block, iv IV, buf []byte, n int) []byte {
+	data := pad(buf, n)
+	cipher.NewCBCEncrypter(key, iv[:]).CryptBlocks(data, data)
+	return data
+}
+
+// pad appends PKCS#7 padding to the first n bytes of buf, which has room for it.
+func pad(buf []byte, n int) []byte {
+	p := aes.BlockSize - n%aes.BlockSize
+	for i := range p {
+		buf[n+i] = byte(p)
+	}
+	return buf[:n+p]
+}
+
 // block is the cipher of the key.
 func (k Key) block() cipher.Block {
 	c, err := aes.NewCipher(k[:])

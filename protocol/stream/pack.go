@@ -2,7 +2,6 @@ package stream
 
 import (
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -72,9 +71,8 @@ func Pack(r io.Reader, o PackOptions) (blob.Hash, *Descriptor, error) {
 			if room -= maxEntry; room < 0 {
 				return blob.Hash{}, nil, fmt.Errorf("%w: its SD blob has room for %d blobs of 2 MiB; cut the file", ErrTooLong, len(d.Blobs))
 			}
-			data := pad(buf, n)
 			iv := o.IV(len(d.Blobs))
-			cipher.NewCBCEncrypter(block, iv[:]).CryptBlocks(data, data)
+			data := encrypt(block, iv, buf, n)
 			c := Content{Hash: blob.Sum(data), IV: iv, Length: len(data)}
 			if err := o.Keep(Packed{c.Hash, blob.KindContent, data}); err != nil {
 				return blob.Hash{}, nil, err
@@ -102,12 +100,3 @@ const maxEntry = len(`{"blob_hash": "", "blob_num": , "iv": "", "length": }, `) 
 
 // MaxFile is a size in bytes that no longer file fits into a stream.
 const MaxFile = int64(blob.MaxSize/maxEntry) * PieceSize
-
-// pad appends PKCS#7 padding to the first n bytes of buf, which has room for it.
-func pad(buf []byte, n int) []byte {
-	p := aes.BlockSize - n%aes.BlockSize
-	for i := range p {
-		buf[n+i] = byte(p)
-	}
-	return buf[:n+p]
-}
