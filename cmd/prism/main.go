@@ -34,6 +34,7 @@ type commandLine struct {
 	CheckConfig checkConfig      `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
 	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
 	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
+	Schema      schema           `cmd:"" help:"Print the SQL that makes the tables of a catalogue in MySQL or MariaDB."`
 	Stream      streamCommand    `cmd:"" help:"Make a stream of a file, or a file of a stream."`
 	Upload      uploadCommand    `cmd:"" help:"Put a folder of blobs into a store."`
 }

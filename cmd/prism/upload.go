@@ -49,7 +49,7 @@ func (c uploadCommand) Run(flags *commandLine) error {
 				err = errors.Join(err, fmt.Errorf("close the stores: %w", cerr))
 			}
 		}()
-		catalogue, err := openCatalogue(ctx, p.config.Database)
+		catalogue, err := openCatalogue(ctx, p.config.Database, log)
 		if err != nil {
 			return err
 		}

@@ -37,7 +37,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/process", net: true},
 	{floor: 0, pkg: "internal/progress", mods: "github.com/schollz golang.org/x/term"},
 	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
-	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws", net: true},
+	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws github.com/go-sql-driver", net: true},
 	{floor: 0, pkg: "internal/yamlnode", ours: "internal/bytesize", mods: "go.yaml.in/yaml"},
 
 	{floor: 1, pkg: "segments", ours: "blob internal/…"},
