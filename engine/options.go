@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -53,7 +52,8 @@ type Options struct {
 	MinFree int64
 	// SegmentSize is the payload of one segment. Default: MaxSize / 64, between 16 MiB and 1 GiB.
 	SegmentSize int64
-	// ActiveSegments is how many segments take puts side by side. Default: the number of processors, at most 4.
+	// ActiveSegments is how many segments take puts side by side. A file takes one write at a time, and a writer that
+	// waits for it keeps a thread, so more than processors are worth it. Default: 4.
 	ActiveSegments int
 
 	// OpenSegments is how many segments are open and mapped at once, those aside that are in use. Default: 1024.
@@ -74,6 +74,7 @@ const (
 	defaultCache    = 64 << 20
 	defaultMinFree  = 1 << 30
 	segmentsPerSize = 64
+	defaultActive   = 4
 	defaultOpen     = 1024 // vm.max_map_count is 65,530, and the index has descriptors of its own
 	coldBuffers     = 32
 )
@@ -109,7 +110,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: segment_size %d is less than one blob of %d bytes", ErrOptions, o.SegmentSize, blob.MaxSize)
 	}
 	if o.ActiveSegments == 0 {
-		o.ActiveSegments = min(runtime.GOMAXPROCS(0), 4)
+		o.ActiveSegments = defaultActive
 	}
 	if least := leastSize(o.SegmentSize); o.MaxSize > 0 && o.MaxSize < least {
 		return o, fmt.Errorf("%w: max_size %d is less than %d, which two segments of %d bytes and the index need", ErrOptions, o.MaxSize, least, o.SegmentSize)

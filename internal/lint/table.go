@@ -51,6 +51,7 @@ var table = []row{
 	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…"},
 	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict internal/…"},
 	{floor: 3, pkg: "engine/evict", ours: "blob"},
+	{floor: 3, pkg: "engine/repair", ours: "blob segments… index… internal/…"},
 	{floor: 3, pkg: "lists", ours: "blob internal/…", mods: "github.com/btcsuite google.golang.org/protobuf", net: true},
 	{floor: 3, pkg: "metadata", ours: "blob protocol/stream"},
 	{floor: 3, pkg: "metadata/bolt", ours: "blob protocol/stream metadata internal/…", mods: "go.etcd.io/bbolt"},
@@ -95,6 +96,9 @@ var table = []row{
 	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
+	{floor: 7, pkg: "tools/fsck", ours: "tools/fsck/…", mods: "github.com/alecthomas/kong"},
+	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate", mods: "github.com/alecthomas/kong github.com/schollz"},
+	{floor: 7, pkg: "tools/fsck/migrate", ours: fsck, mods: "github.com/cockroachdb/pebble/v2"},
 	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},
 }
 
@@ -104,6 +108,9 @@ const (
 
 	// kind is what every kind of store may import.
 	kind = "blob protocol… stores stores/compose stores/refcount internal/…"
+
+	// fsck is what the checker and the tools beside it may import.
+	fsck = "blob protocol… engine… segments… sharded index… metadata… config stores… internal/…"
 )
 
 // rowOf is the row of a package, or nil.

@@ -34,6 +34,8 @@ type Conn struct {
 	failed  error              // why it ended early
 	attempt func(uintptr) bool // writeSome, bound once
 
+	turn turn
+
 	clock  clock
 	leave  func() // gives the place back
 	closed sync.Once
@@ -43,6 +45,7 @@ var _ net.Conn = (*Conn)(nil)
 
 func newConn(nc net.Conn, p Pace, leave func()) (*Conn, error) {
 	c := &Conn{Conn: nc, pace: p, leave: leave}
+	c.turn.over.L = &c.turn.mu
 	if tcp, ok := nc.(*net.TCPConn); ok {
 		raw, err := tcp.SyscallConn()
 		if err != nil {
@@ -81,6 +84,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // writeParts writes c.parts, window by window.
 func (c *Conn) writeParts() error {
+	c.turn.begin()
+	defer c.turn.end()
 	if err := c.beginWrite(); err != nil {
 		return err
 	}
@@ -141,6 +146,42 @@ func (c *Conn) advance(n int) {
 	first := min(n, len(c.parts[0]))
 	c.parts[0] = c.parts[0][first:]
 	c.parts[1] = c.parts[1][n-first:]
+}
+
+// Read reads once no write is under way. net/http reads all the time, to see clients leave, and so at the very moment
+// when an answer is copied to the socket. The kernel would make it wait for the socket's lock, which keeps a thread of
+// ours, and with it the work of others. Who leaves during a write makes the write fail.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.turn.wait()
+	return c.Conn.Read(p)
+}
+
+// turn lets reads wait for the write under way.
+type turn struct {
+	mu      sync.Mutex
+	over    sync.Cond // of mu: no write is under way
+	writing bool      // under mu
+}
+
+func (t *turn) begin() {
+	t.mu.Lock()
+	t.writing = true
+	t.mu.Unlock()
+}
+
+func (t *turn) end() {
+	t.mu.Lock()
+	t.writing = false
+	t.mu.Unlock()
+	t.over.Broadcast()
+}
+
+func (t *turn) wait() {
+	t.mu.Lock()
+	for t.writing {
+		t.over.Wait()
+	}
+	t.mu.Unlock()
 }
 
 // CloseWrite ends the answer and leaves the connection readable, where that exists: net/http does so before it closes
