@@ -49,7 +49,11 @@ func (c uploadCommand) Run(flags *commandLine) error {
 				err = errors.Join(err, fmt.Errorf("close the stores: %w", cerr))
 			}
 		}()
-		catalogue, err := openCatalogue(ctx, p.config.Database, log)
+		database := p.config.Database
+		if c.SkipExistsCheck {
+			database = nil // nothing will be asked
+		}
+		catalogue, err := openCatalogue(ctx, database, log)
 		if err != nil {
 			return err
 		}
