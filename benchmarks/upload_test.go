@@ -1,0 +1,72 @@
+package benchmarks
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/OdyseeTeam/prism/blob"
+	uploads "github.com/OdyseeTeam/prism/frontends/upload"
+	"github.com/OdyseeTeam/prism/internal/testbed"
+	"github.com/OdyseeTeam/prism/metadata/mysql"
+	"github.com/OdyseeTeam/prism/stores/s3"
+)
+
+const (
+	uploadBlobs   = 256
+	uploadWorkers = 4
+)
+
+// BenchmarkUpload uploads a folder of 256 full blobs with 4 workers into a bucket of a gateway on this machine, after
+// asking a MariaDB on this machine which of them are stored: bar 343 MB/s, 1.3 × what the server before did. Beside it
+// what the upload takes of the processors beyond SHA-384 of the same bytes.
+func BenchmarkUpload(b *testing.B) {
+	blobs := newSupply(blob.MaxSize).take(uploadBlobs)
+	dir := filepath.Join(workDir(b), "blobs")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		b.Fatal(err)
+	}
+	for _, v := range blobs {
+		if err := os.WriteFile(filepath.Join(dir, v.Hash().String()), v.Bytes(), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	gateway := testbed.S3(b)
+	maria := testbed.MariaDB(b, testbed.MariaDBOptions{})
+	catalogue, err := mysql.New(mysql.Options{User: maria.User, Password: maria.Password, Host: maria.Host, Port: maria.Port,
+		Database: maria.Database(b), SoftDeletes: true, CreateSchema: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer catalogue.Close()
+	var rate, rest []float64
+	for b.Loop() {
+		settle()
+		store, err := s3.New(s3.Options{ACL: s3.ACLNone, Endpoint: gateway.Endpoint, Region: gateway.Region,
+			AccessKey: gateway.AccessKey, SecretKey: gateway.SecretKey, Bucket: gateway.Bucket()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		var sum uploads.Summary
+		c := measure(func() {
+			sum, err = uploads.Upload(context.Background(), uploads.Options{
+				Path: dir, Store: store, Catalogue: catalogue, AskStore: true, Workers: uploadWorkers,
+			})
+		})
+		if err != nil || sum.Uploaded != uploadBlobs {
+			b.Fatalf("%v, %v", sum, err)
+		}
+		if err := store.Close(); err != nil {
+			b.Fatal(err)
+		}
+		gb := float64(sum.Bytes) / 1e9
+		rate = append(rate, gb*1e3/c.wall.Seconds())
+		rest = append(rest, (c.cpu-hashingOf(b, blobs)).Seconds()/gb)
+	}
+	report(b, "MB/s", median(rate), atLeast(343))
+	report(b, "less-hash-cpu-s/GB", median(rest), bar{})
+	b.Log(fmt.Sprintf("%d blobs in %v", uploadBlobs, time.Duration(float64(time.Second)*float64(total(blobs))/median(rate)/1e6)))
+}
