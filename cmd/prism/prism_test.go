@@ -273,8 +273,11 @@ func TestEveryExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Under the name of a blobcache's file: the keys are those of every command.
+		// Under the name of a blobcache's file: its keys are those of every server.
 		got := prism(t, "check-config", "blobcache", "--conf-dir", configure(t, string(doc)))
+		if filepath.Base(file) == "upload.yaml" {
+			got = prism(t, "check-config", "upload", "--conf-dir", uploadConf(t, string(doc)))
+		}
 		if got.status != 0 || strings.Contains(got.stdout, "warning") {
 			t.Errorf("%s: %+v", file, got)
 		}
