@@ -4,10 +4,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/OdyseeTeam/prism/config"
 	"github.com/OdyseeTeam/prism/internal/bytesize"
+	"github.com/OdyseeTeam/prism/lists"
+	"github.com/OdyseeTeam/prism/stores"
 )
 
 // checkConfig is the check-config command.
@@ -24,7 +28,11 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s is right\n", p.config.File)
 	printServers(out, &p.config.Servers)
-	printDatabase(out, p.config.Database)
+	if c.Command == "upload" {
+		printDatabase(out, p.config.Database)
+	} else {
+		printLists(out, p.config, c.Command)
+	}
 	fmt.Fprintf(out, "log: %s as %s; drain: %s\n", p.config.Log.Level, p.config.Log.Format, p.config.DrainTimeout)
 	return p.tree.Print(out)
 }
@@ -56,4 +64,45 @@ func printServers(out io.Writer, s *config.Servers) {
 	if p := s.Peer; p != nil {
 		fmt.Fprintf(out, "peer: %s\n", p.Addr())
 	}
+}
+
+// printLists prints a line for each list.
+func printLists(out io.Writer, c *config.Config, command string) {
+	dir := stateDir(c, command)
+	b := &c.Lists.Blocklist
+	if b.Enabled {
+		then := "served all the same"
+		if !b.Serve {
+			then = "not served"
+		}
+		if b.Delete {
+			then = "deleted, " + then
+		}
+		fmt.Fprintf(out, "blocked blobs: %s; refused on upload, %s\n",
+			listed(b.URL, lists.DefaultBlockedURL, b.Interval, lists.DefaultBlockedInterval, dir), then)
+	} else {
+		fmt.Fprintln(out, "blocked blobs: no list")
+	}
+	p := &c.Lists.Protected
+	if p.Enabled {
+		then := "the last good list decides"
+		if p.OnFailure == config.Closed {
+			then = fmt.Sprintf("every blob is protected while there is no list younger than %v", stores.OrDefault(p.MaxAge, lists.DefaultMaxAge))
+		}
+		fmt.Fprintf(out, "protected blobs: %s; %s\n",
+			listed(p.URL, lists.DefaultProtectedURL, p.Interval, lists.DefaultProtectedInterval, dir), then)
+	} else {
+		fmt.Fprintln(out, "protected blobs: no list")
+	}
+}
+
+// listed says where a list comes from, without a password.
+func listed(address, defaultAddress string, interval, defaultInterval time.Duration, dir string) string {
+	if address == "" {
+		address = defaultAddress
+	}
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted()
+	}
+	return fmt.Sprintf("%s every %v, kept in %s", address, stores.OrDefault(interval, defaultInterval), dir)
 }

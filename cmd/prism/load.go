@@ -39,12 +39,9 @@ func load(dir, command string) (*plan, error) {
 	return p, nil
 }
 
-// checkServers demands something to serve, and warns of what this version has not.
+// checkServers demands something to serve.
 func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	s := c.Servers
-	if c.Lists.At != nil {
-		r.Warnf(c.Lists.At, "has no effect: this version has no lists yet, and serves every blob to everybody")
-	}
 	if command == "blobcache" && s.HTTP == nil && s.HTTP3 == nil && s.Peer == nil {
 		r.Errorf(yamlnode.At(c.File), "there is nothing to serve; add servers: {http: {port: %d}}", config.DefaultHTTPPort)
 	}
