@@ -2,11 +2,9 @@ package benchmarks
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
 	uploads "github.com/OdyseeTeam/prism/frontends/upload"
@@ -68,5 +66,4 @@ func BenchmarkUpload(b *testing.B) {
 	}
 	report(b, "MB/s", median(rate), atLeast(343))
 	report(b, "less-hash-cpu-s/GB", median(rest), bar{})
-	b.Log(fmt.Sprintf("%d blobs in %v", uploadBlobs, time.Duration(float64(time.Second)*float64(total(blobs))/median(rate)/1e6)))
 }
