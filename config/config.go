@@ -28,9 +28,10 @@ type Config struct {
 
 // Servers are the servers that were asked for; nil is none.
 type Servers struct {
-	HTTP  *HTTP
-	HTTP3 *HTTP3
-	Peer  *Peer
+	HTTP     *HTTP
+	HTTP3    *HTTP3
+	Peer     *Peer
+	Receiver Receiver
 }
 
 // Listener is where a server listens.
@@ -56,11 +57,27 @@ type HTTP struct {
 type HTTP3 struct {
 	Listener
 	MaxConcurrentRequests int
-	TLSCert, TLSKey       string // files; both or neither
+	Connections
+	TLSCert, TLSKey string // files; both or neither
 }
 
 // Peer is servers.peer.
-type Peer struct{ Listener }
+type Peer struct {
+	Listener
+	Connections
+}
+
+// Receiver is servers.receiver: what the server that takes uploads allows. Its port is on the command line.
+type Receiver struct {
+	At *yamlnode.Node // nil when the file does not mention it
+	Connections
+}
+
+// Connections bounds the connections of a server.
+type Connections struct {
+	Most       int // open at once
+	PerAddress int // of them, those of one IPv4 address or one IPv6 /64; 0 is no bound
+}
 
 // Log is how the program logs.
 type Log struct {
@@ -110,13 +127,13 @@ type Database struct {
 
 // defaultLists are those of a file that does not mention them.
 func defaultLists() Lists {
-	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: Open}}
+	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: OnFailureOpen}}
 }
 
 // What OnFailure says about blobs while there is no list to ask.
 const (
-	Open   = "open"   // the last good one decides, however old
-	Closed = "closed" // every blob is protected
+	OnFailureOpen   = "open"   // the last good one decides, however old
+	OnFailureClosed = "closed" // every blob is protected
 )
 
 const (

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -45,12 +46,19 @@ func defaults() config.Config {
 			Blocklist: config.Blocklist{Enabled: true, Serve: true},
 			Protected: config.Protected{Enabled: true, OnFailure: "open"},
 		},
+		Servers: config.Servers{Receiver: config.Receiver{Connections: config.Connections{Most: 4000, PerAddress: 500}}},
 	}
 }
 
 func defaultHTTP() *config.HTTP {
 	return &config.HTTP{Listener: config.Listener{Port: 5569}, MaxConcurrentRequests: 200, MaxConnections: 16_000, MinRate: 8 << 10}
 }
+
+// The bounds of connections where a file names none.
+var (
+	manyOfHTTP3 = config.Connections{Most: 16_000, PerAddress: 256}
+	manyPeers   = config.Connections{Most: 16_000}
+)
 
 // TestValues compares whole configurations; each document is given a store.
 func TestValues(t *testing.T) {
@@ -66,7 +74,10 @@ func TestValues(t *testing.T) {
 		if got.Store == nil || got.Store.Path() != "store" {
 			t.Errorf("%q: the store is %v", doc, got.Store)
 		}
-		got.Store, got.Lists.At = nil, nil
+		if (got.Servers.Receiver.At != nil) != strings.Contains(doc, "receiver") {
+			t.Errorf("%q: the place of receiver is %v", doc, got.Servers.Receiver.At)
+		}
+		got.Store, got.Lists.At, got.Servers.Receiver.At = nil, nil, nil
 		for _, l := range listeners(&got.Servers) {
 			if l.At == nil {
 				t.Errorf("%q: a server without a place", doc)
@@ -93,15 +104,24 @@ func TestValues(t *testing.T) {
 	f("servers: {http: {edge_token: 12345}}", http(func(h *config.HTTP) { h.EdgeToken = "12345" }))
 	f("servers: {http: {max_connections: 10, min_rate: 1KB}}", http(func(h *config.HTTP) { h.MaxConnections, h.MinRate = 10, 1024 }))
 	f("servers: {http3: {port: 1}, peer: {port: 2, address: '::'}}", func(c *config.Config) {
-		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 1}, MaxConcurrentRequests: 200}
-		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 2, Address: "::"}}
+		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 1}, MaxConcurrentRequests: 200, Connections: manyOfHTTP3}
+		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 2, Address: "::"}, Connections: manyPeers}
 	})
+	const few = "max_connections: 7, max_connections_per_address: '3'"
+	want := config.Connections{Most: 7, PerAddress: 3}
+	f("servers: {http3: {"+few+"}, peer: {"+few+"}, receiver: {"+few+"}}", func(c *config.Config) {
+		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 5568}, MaxConcurrentRequests: 200, Connections: want}
+		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 5567}, Connections: want}
+		c.Servers.Receiver.Connections = want
+	})
+	f("servers: {receiver: }", func(*config.Config) {})
+	f("servers: {receiver: {max_connections: 9}}", func(c *config.Config) { c.Servers.Receiver.Most = 9 })
 	all := "{port: 9, address: a, max_concurrent_requests: 5, edge_token: x}"
 	f("servers: {http3: "+all+"}", func(c *config.Config) {
-		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 9, Address: "a"}, MaxConcurrentRequests: 5}
+		c.Servers.HTTP3 = &config.HTTP3{Listener: config.Listener{Port: 9, Address: "a"}, MaxConcurrentRequests: 5, Connections: manyOfHTTP3}
 	})
 	f("servers: {peer: "+all+"}", func(c *config.Config) {
-		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 9, Address: "a"}}
+		c.Servers.Peer = &config.Peer{Listener: config.Listener{Port: 9, Address: "a"}, Connections: manyPeers}
 	})
 	f("log: {level: DEBUG, format: json}\ndrain_timeout: 1m", func(c *config.Config) {
 		c.Log, c.DrainTimeout = config.Log{Level: "debug", Format: "json"}, time.Minute
@@ -160,6 +180,15 @@ func TestProblems(t *testing.T) {
 	f(s+"servers: {http: {port: 0}}", "f.yaml:2:24: servers.http.port: 0 is out of range; want 1 to 65535")
 	f(s+"servers: {http: {port: 70000}}", "f.yaml:2:24: servers.http.port: 70000 is out of range; want 1 to 65535")
 	f(s+"servers: {peer: {port: -1}}", "f.yaml:2:24: servers.peer.port: -1 is out of range; want 1 to 65535")
+	for _, server := range []string{"http3", "peer", "receiver"} {
+		at := len("servers: {" + server + ": {max_connections: ")
+		f(s+"servers: {"+server+": {max_connections: 0}}",
+			fmt.Sprintf("f.yaml:2:%d: servers.%s.max_connections: 0 is out of range; want 1 to 1000000", at+1, server))
+		at = len("servers: {" + server + ": {max_connections_per_address: ")
+		f(s+"servers: {"+server+": {max_connections_per_address: -1}}",
+			fmt.Sprintf("f.yaml:2:%d: servers.%s.max_connections_per_address: -1 is out of range; want 1 to 1000000", at+1, server))
+	}
+	f(s+"servers: {receiver: {port: 1}}", "f.yaml:2:22: servers.receiver.port: unknown key; known here: max_connections, max_connections_per_address")
 	f(s+"servers: {http: {port: http}}", `f.yaml:2:24: servers.http.port: "http" is not a whole number`)
 	f(s+"servers: {http: {max_concurrent_requests: 0}}", "f.yaml:2:43: servers.http.max_concurrent_requests: 0 is out of range; want 1 to 1000000")
 	f(s+"servers: {http: {min_rate: 0}}", `f.yaml:2:28: servers.http.min_rate: "0" is too small; want at least 1B`)

@@ -49,7 +49,7 @@ func (l *Protected) read(m *yamlnode.Map) {
 	m.Bool("enabled", &l.Enabled)
 	m.URL("url", &l.URL)
 	m.Duration("interval", &l.Interval, time.Second)
-	m.OneOf("on_failure", &l.OnFailure, Open, Closed)
+	m.OneOf("on_failure", &l.OnFailure, OnFailureOpen, OnFailureClosed)
 	m.Duration("max_age", &l.MaxAge, time.Second)
 	m.Done()
 	interval, age := l.Interval, l.MaxAge

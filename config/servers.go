@@ -15,6 +15,7 @@ const (
 )
 
 func (s *Servers) read(parent *yamlnode.Map) {
+	s.Receiver.Connections = Connections{Most: 4000, PerAddress: 500}
 	node, ok := parent.Value("servers")
 	if !ok {
 		return
@@ -28,6 +29,12 @@ func (s *Servers) read(parent *yamlnode.Map) {
 	}
 	if node, ok := m.Value("peer"); ok {
 		s.Peer = readPeer(m.Key("peer"), node.Map(parent.Report()))
+	}
+	if node, ok := m.Value("receiver"); ok {
+		s.Receiver.At = m.Key("receiver")
+		r := node.Map(parent.Report())
+		s.Receiver.read(r)
+		r.Done()
 	}
 	m.Done()
 	if h, p := s.HTTP, s.Peer; h != nil && p != nil && h.Addr() == p.Addr() {
@@ -47,9 +54,10 @@ func readHTTP(at *yamlnode.Node, m *yamlnode.Map) *HTTP {
 }
 
 func readHTTP3(at *yamlnode.Node, m *yamlnode.Map) *HTTP3 {
-	h := &HTTP3{MaxConcurrentRequests: 200}
-	h.read(at, m, DefaultHTTP3Port)
+	h := &HTTP3{MaxConcurrentRequests: 200, Connections: Connections{Most: 16_000, PerAddress: 256}}
+	h.Listener.read(at, m, DefaultHTTP3Port)
 	m.Int("max_concurrent_requests", &h.MaxConcurrentRequests, 1, maxRequests)
+	h.Connections.read(m)
 	cert, key := m.Text("tls_cert", &h.TLSCert), m.Text("tls_key", &h.TLSKey)
 	if cert != key {
 		m.Report().Errorf(m.Node(), "tls_cert and tls_key belong together; give both, or none for a certificate of its own")
@@ -60,12 +68,19 @@ func readHTTP3(at *yamlnode.Node, m *yamlnode.Map) *HTTP3 {
 }
 
 func readPeer(at *yamlnode.Node, m *yamlnode.Map) *Peer {
-	p := &Peer{}
-	p.read(at, m, DefaultPeerPort)
+	p := &Peer{Connections: Connections{Most: 16_000}}
+	p.Listener.read(at, m, DefaultPeerPort)
+	p.Connections.read(m)
 	m.NoEffect("max_concurrent_requests", "the peer protocol answers one request after the other")
 	m.NoEffect("edge_token", "protected blobs are not served to peers")
 	m.Done()
 	return p
+}
+
+// read reads the bounds of a server's connections; those that are there already stand for what the file leaves out.
+func (c *Connections) read(m *yamlnode.Map) {
+	m.Int("max_connections", &c.Most, 1, maxRequests)
+	m.Int("max_connections_per_address", &c.PerAddress, 1, maxRequests)
 }
 
 // read reads what every server has.

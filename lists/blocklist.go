@@ -37,6 +37,7 @@ type Blocklist struct {
 	hashes atomic.Pointer[set]
 
 	// Of the goroutine that refreshes:
+	atOnce  int      // outputs
 	applied *set     // what Apply took
 	unsaved []output // what the file should hold and does not, or nil
 	saveErr string
@@ -76,6 +77,7 @@ func OpenBlocklist(o BlocklistOptions) (*Blocklist, error) {
 		source:  newSource(o.URL, o.RootCAs, o.Timeout),
 		hubs:    &hubs{addrs: o.Hubs, timeout: o.HubTimeout, pause: min(time.Second, o.Retry)},
 		file:    stateFile{fs: o.FS, dir: o.Dir, name: "blocked", url: o.URL, record: outputRecord},
+		atOnce:  outputsAtOnce,
 		applied: newSet(nil),
 	}
 	b.loop = loop{
@@ -154,7 +156,7 @@ func (b *Blocklist) resolve(ctx context.Context, known []output, missing []outpo
 	b.mu.Unlock()
 	total := len(missing)
 	for len(missing) > 0 && err == nil {
-		some := missing[:wholeTransactions(missing, outputsAtOnce)]
+		some := missing[:wholeTransactions(missing, b.atOnce)]
 		missing = missing[len(some):]
 		var found []output
 		var lost int
@@ -328,7 +330,8 @@ func warnUnsaved(log *slog.Logger, name, before string, err error) string {
 		return ""
 	}
 	if before != err.Error() {
-		log.Warn("lists: the state of the "+name+" list cannot be written, and will be fetched anew after a restart; make its folder writable, or set lists.state_dir", "error", err)
+		log.Warn("lists: the state of the "+name+" list cannot be written, and will be fetched anew after a restart; "+
+			"make its folder writable, or set lists.state_dir", "error", err)
 	}
 	return err.Error()
 }

@@ -32,7 +32,6 @@ type node struct {
 
 // servers is the configuration of a node's servers.
 const servers = `
-%s
 servers:
   http: {port: %d, address: 127.0.0.1, edge_token: sesame}
   http3: {port: %d, address: 127.0.0.1}
@@ -46,11 +45,23 @@ const noLists = "lists: {blocklist: {enabled: false}, protected: {enabled: false
 // startNode starts a command with all servers over a store, and waits until it is ready.
 func startNode(t *testing.T, command, store string) *node {
 	t.Helper()
-	return startListed(t, command, noLists, store)
+	return startProgram(t, command, noLists+servers, store)
 }
 
 // startListed is startNode with lists. extra are more arguments, and variables of the environment as NAME=VALUE.
 func startListed(t *testing.T, command, lists, store string, extra ...string) *node {
+	t.Helper()
+	return startProgram(t, command, lists+servers, store, extra...)
+}
+
+// startServers is startNode with other settings of the servers, in which the three ports are still to be filled in.
+func startServers(t *testing.T, command, servers, store string) *node {
+	t.Helper()
+	return startProgram(t, command, noLists+servers, store)
+}
+
+// startProgram is all of them: settings is what stands before the store.
+func startProgram(t *testing.T, command, settings, store string, extra ...string) *node {
 	t.Helper()
 	p, err := process.FreePorts(0, 0, 0, 0, 0)
 	if err != nil {
@@ -58,7 +69,7 @@ func startListed(t *testing.T, command, lists, store string, extra ...string) *n
 	}
 	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3], metrics: p[4]}
 	dir := t.TempDir()
-	doc := fmt.Sprintf(servers, lists, n.http, n.http3, n.peer) + store
+	doc := fmt.Sprintf(settings, n.http, n.http3, n.peer) + store
 	if err := os.WriteFile(filepath.Join(dir, command+".yaml"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}

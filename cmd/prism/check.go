@@ -27,7 +27,7 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "%s is right\n", p.config.File)
-	printServers(out, &p.config.Servers)
+	printServers(out, &p.config.Servers, c.Command == "reflector")
 	if c.Command == "upload" {
 		printDatabase(out, p.config.Database)
 	} else {
@@ -48,8 +48,8 @@ func printDatabase(out io.Writer, d *config.Database) {
 	}
 }
 
-// printServers prints a line for each server.
-func printServers(out io.Writer, s *config.Servers) {
+// printServers prints a line for each server; the receiver is one of them where uploads are taken.
+func printServers(out io.Writer, s *config.Servers, uploads bool) {
 	if h := s.HTTP; h != nil {
 		fmt.Fprintf(out, "http: %s, %d requests and %d connections at once, readers of at least %s/s\n",
 			h.Addr(), h.MaxConcurrentRequests, h.MaxConnections, bytesize.Size(h.MinRate))
@@ -59,10 +59,13 @@ func printServers(out io.Writer, s *config.Servers) {
 		if h.TLSCert != "" {
 			cert = "the certificate " + h.TLSCert
 		}
-		fmt.Fprintf(out, "http3: %s, %d requests at once, %s\n", h.Addr(), h.MaxConcurrentRequests, cert)
+		fmt.Fprintf(out, "http3: %s, %d requests and %s, %s\n", h.Addr(), h.MaxConcurrentRequests, bounds(h.Connections), cert)
 	}
 	if p := s.Peer; p != nil {
-		fmt.Fprintf(out, "peer: %s\n", p.Addr())
+		fmt.Fprintf(out, "peer: %s, %s\n", p.Addr(), bounds(p.Connections))
+	}
+	if uploads {
+		fmt.Fprintf(out, "receiver: --receiver-port, %s\n", bounds(s.Receiver.Connections))
 	}
 }
 
@@ -86,7 +89,7 @@ func printLists(out io.Writer, c *config.Config, command string) {
 	p := &c.Lists.Protected
 	if p.Enabled {
 		then := "the last good list decides"
-		if p.OnFailure == config.Closed {
+		if p.OnFailure == config.OnFailureClosed {
 			then = fmt.Sprintf("every blob is protected while there is no list younger than %v", stores.OrDefault(p.MaxAge, lists.DefaultMaxAge))
 		}
 		fmt.Fprintf(out, "protected blobs: %s; %s\n",
@@ -105,4 +108,12 @@ func listed(address, defaultAddress string, interval, defaultInterval time.Durat
 		address = u.Redacted()
 	}
 	return fmt.Sprintf("%s every %v, kept in %s", address, stores.OrDefault(interval, defaultInterval), dir)
+}
+
+// bounds says how many connections a server allows.
+func bounds(c config.Connections) string {
+	if c.PerAddress == 0 {
+		return fmt.Sprintf("%d connections at once", c.Most)
+	}
+	return fmt.Sprintf("%d connections at once, %d of an address", c.Most, c.PerAddress)
 }

@@ -68,9 +68,11 @@ func (p *program) http3() (*front, error) {
 			Gate:                  p.gate(""),
 			Logger:                p.log,
 			MaxConcurrentRequests: conf.MaxConcurrentRequests,
+			MaxConnections:        conf.Connections.Most,
 			DrainTimeout:          p.drainTimeout(),
 		},
-		TLSCert: conf.TLSCert, TLSKey: conf.TLSKey,
+		MaxConnectionsPerAddress: conf.Connections.PerAddress,
+		TLSCert:                  conf.TLSCert, TLSKey: conf.TLSKey,
 	})
 	if err != nil {
 		return nil, configError{fmt.Errorf("%s: servers.http3: %w", conf.At.Position(), err)}
@@ -89,7 +91,12 @@ func (p *program) http3() (*front, error) {
 func (p *program) peer() (*front, error) {
 	conf := p.plan.config.Servers.Peer
 	server, err := peerd.New(peerd.Options{
-		Store: p.plan.tree.Store(), Gate: p.gate(""), Logger: p.log, DrainTimeout: p.drainTimeout(),
+		Store:          p.plan.tree.Store(),
+		Gate:           p.gate(""),
+		Logger:         p.log,
+		MaxConnections: conf.Connections.Most,
+		MaxPerAddress:  conf.Connections.PerAddress,
+		DrainTimeout:   p.drainTimeout(),
 	})
 	if err != nil {
 		return nil, err
@@ -100,7 +107,14 @@ func (p *program) peer() (*front, error) {
 
 // receiver makes the server that takes blobs from uploaders.
 func (p *program) receiver(port int) (*front, error) {
-	o := reflector.Options{Store: p.plan.tree.Store(), Logger: p.log, DrainTimeout: p.drainTimeout()}
+	conf := p.plan.config.Servers.Receiver
+	o := reflector.Options{
+		Store:          p.plan.tree.Store(),
+		Logger:         p.log,
+		MaxConnections: conf.Most,
+		MaxPerAddress:  conf.PerAddress,
+		DrainTimeout:   p.drainTimeout(),
+	}
 	if p.blocked != nil {
 		o.Blocked = p.blocked.Contains
 	}

@@ -31,7 +31,7 @@ func (p *program) openLists() error {
 	common := lists.Options{Dir: stateDir(p.plan.config, p.command), Logger: p.log}
 	if conf.Protected.Enabled {
 		o := lists.ProtectedOptions{
-			Options: common, Closed: conf.Protected.OnFailure == config.Closed, MaxAge: conf.Protected.MaxAge,
+			Options: common, Closed: conf.Protected.OnFailure == config.OnFailureClosed, MaxAge: conf.Protected.MaxAge,
 		}
 		o.URL, o.Interval = conf.Protected.URL, conf.Protected.Interval
 		protected, err := lists.OpenProtected(o)

@@ -33,19 +33,12 @@ func newListBed(t *testing.T) *listBed {
 	return b
 }
 
-// start starts a node; more are keys of the lists, each with a comma before it. What was written of the lists' states is
-// there again.
+// start starts a node; more are keys of the lists, each with a comma before it. The states that a node before it left are
+// there.
 func (b *listBed) start(t *testing.T, command, store, moreBlocked, moreProtected string) *node {
 	t.Helper()
 	return startListed(t, command, fmt.Sprintf("lists: {state_dir: %s, blocklist: {url: '%s/blocked', hubs: ['%s'], interval: 1s%s}, protected: {url: '%s/protected', interval: 1s%s}}",
 		b.state, b.blocked.URL, b.hub.Addr(), moreBlocked, b.protected.URL, moreProtected), store, "SSL_CERT_FILE="+b.ca)
-}
-
-// block lists the SD blob.
-func (b *listBed) block(sd blob.Hash) {
-	tx := liststest.Transaction(true, liststest.ClaimName("a-name", liststest.Signed(sd)))
-	b.hub.Add(tx)
-	b.blocked.Block(tx.Outpoint(0))
 }
 
 // down has every list fail.
@@ -184,10 +177,8 @@ func TestLists(t *testing.T) {
 		n.demand(t, "no list", v, whole)
 	}
 	b.protected.Protect(secret.Hash())
-	b.block(bad.Hash())
 	refused := sdBlob(t, "bad and new")
-	b.block(refused.Hash())
-	both := liststest.Transaction(false, liststest.UpdateClaim("x", liststest.Older(bad.Hash())), liststest.ClaimName("y", liststest.Unsigned(refused.Hash())))
+	both := liststest.Transaction(true, liststest.UpdateClaim("x", liststest.Older(bad.Hash())), liststest.ClaimName("y", liststest.Unsigned(refused.Hash())))
 	b.hub.Add(both)
 	b.blocked.Block(both.Outpoint(0), both.Outpoint(1))
 	n.await(t, "/"+secret.Hash().String(), http.StatusForbidden)

@@ -42,6 +42,9 @@ func load(dir, command string) (*plan, error) {
 // checkServers demands something to serve.
 func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	s := c.Servers
+	if command == "blobcache" && s.Receiver.At != nil {
+		r.Warnf(s.Receiver.At, "has no effect: only prism reflector takes uploads")
+	}
 	if command == "blobcache" && s.HTTP == nil && s.HTTP3 == nil && s.Peer == nil {
 		r.Errorf(yamlnode.At(c.File), "there is nothing to serve; add servers: {http: {port: %d}}", config.DefaultHTTPPort)
 	}

@@ -2,5 +2,6 @@
 // malformed and protected; many at once; a client that does not read; a store that fails, panics or keeps a request
 // waiting; and the drain.
 //
-// A frontend's test describes in a Front how it is started and asked, and calls Run.
+// A frontend's test describes in a Front how it is started and asked, and calls Run. For the tests of its own it finds here
+// a store that can be held up, broken and counted (Shelf, Hooks), and a server that must drain at its end (Serve).
 package frontendtest

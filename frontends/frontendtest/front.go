@@ -2,10 +2,8 @@ package frontendtest
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -61,26 +59,17 @@ type Front struct {
 	RefusesByMissing bool
 }
 
-// store is a mem store whose Get and Has a test can hold, break and count.
+// store is a mem store with hooks.
 type store struct {
 	*mem.Store
-	asked atomic.Int64
-	hook  func(ctx context.Context, h blob.Hash) error // nil: none
+	Hooks
 }
 
 func newStore() *store { return &store{Store: mem.New(mem.Options{Name: "suite"})} }
 
-func (s *store) before(ctx context.Context, h blob.Hash) error {
-	s.asked.Add(1)
-	if s.hook == nil {
-		return nil
-	}
-	return s.hook(ctx, h)
-}
-
 // Get implements stores.Store.
 func (s *store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
-	if err := s.before(ctx, h); err != nil {
+	if err := s.Fetch(ctx, h); err != nil {
 		return nil, err
 	}
 	return s.Store.Get(ctx, h)
@@ -88,7 +77,7 @@ func (s *store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 
 // Has implements stores.Store.
 func (s *store) Has(ctx context.Context, h blob.Hash) (bool, error) {
-	if err := s.before(ctx, h); err != nil {
+	if err := s.Look(ctx, h); err != nil {
 		return false, err
 	}
 	return s.Store.Has(ctx, h)
@@ -107,11 +96,10 @@ func (g gate) Check(h blob.Hash, _ string) error {
 
 // running is a server that serves.
 type running struct {
-	t      *testing.T
-	front  Front
-	addr   net.Addr
-	cancel context.CancelFunc
-	result chan error
+	*Serving
+	t     *testing.T
+	front Front
+	addr  net.Addr
 }
 
 // start starts a server, which the test's end stops if the test has not.
@@ -121,50 +109,12 @@ func start(t *testing.T, f Front, o Options) *running {
 		o.DrainTimeout = patience
 	}
 	addr, serve := f.Start(t, o)
-	ctx, cancel := context.WithCancel(context.Background())
-	r := &running{t: t, front: f, addr: addr, cancel: cancel, result: make(chan error, 1)}
-	go func() { r.result <- serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		select {
-		case err := <-r.result:
-			if err != nil {
-				t.Errorf("Serve: %v", err)
-			}
-		case <-time.After(2 * patience):
-			t.Error("Serve does not return")
-		}
-	})
-	return r
+	return &running{Serving: Serve(t, serve, func() {}), t: t, front: f, addr: addr}
 }
-
-// patience is far more than anything here may take.
-const patience = 20 * time.Second
 
 // ask asks once.
 func (r *running) ask(name string) (Verdict, []byte) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
 	return r.front.Ask(ctx, r.addr, name)
-}
-
-// stopped waits for the end of Serve, and gives what it returned.
-func (r *running) stopped() error {
-	select {
-	case err := <-r.result:
-		r.result <- err
-		return err
-	case <-time.After(2 * patience):
-		return errors.New("Serve does not return")
-	}
-}
-
-// eventually polls until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
 }

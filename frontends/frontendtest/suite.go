@@ -70,7 +70,7 @@ func filled(t *testing.T, sizes ...int) (*store, []blob.Verified) {
 		all = append(all, v)
 	}
 	t.Cleanup(func() {
-		eventually(t, "every handle to be released", func() bool { return s.Pinned() == 0 })
+		Until(t, "every handle to be released", func() bool { return s.Pinned() == 0 })
 	})
 	return s, all
 }
@@ -123,7 +123,7 @@ func malformed(t *testing.T, f Front) {
 	} {
 		r.must(fmt.Sprintf("the name %.20q", name), name, want)
 	}
-	if n := s.asked.Load(); n != 0 {
+	if n := s.Calls(); n != 0 {
 		t.Errorf("the store was asked %d times about what names no blob", n)
 	}
 	r.mustFind(blobs[0])
@@ -170,21 +170,21 @@ func slowReader(t *testing.T, f Front) {
 		}
 		defer c.Close()
 	}
-	eventually(t, "the stalled answers to begin", func() bool { return s.asked.Load() >= 8 })
+	Until(t, "the stalled answers to begin", func() bool { return s.Calls() >= 8 })
 	r.mustFind(blobs[1])
 	r.mustFind(blobs[0])
-	eventually(t, "those who read nothing to be cut", func() bool { return s.Pinned() == 0 })
+	Until(t, "those who read nothing to be cut", func() bool { return s.Pinned() == 0 })
 }
 
 // failing has a store that cannot tell: that is no answer about the blob.
 func failing(t *testing.T, f Front) {
 	s, blobs := filled(t, 5000, 5001)
-	s.hook = func(_ context.Context, h blob.Hash) error {
+	s.First(func(_ context.Context, h blob.Hash) error {
 		if h == blobs[0].Hash() {
 			return fmt.Errorf("the disk is gone: %w", blob.ErrUnavailable)
 		}
 		return nil
-	}
+	})
 	r := start(t, f, Options{Store: s})
 	r.must("a blob of which the store cannot tell", blobs[0].Hash().String(), Failed)
 	r.mustFind(blobs[1])
@@ -193,12 +193,12 @@ func failing(t *testing.T, f Front) {
 // panicking has a store with a bug: it costs the client its connection, and nobody else anything.
 func panicking(t *testing.T, f Front) {
 	s, blobs := filled(t, 5000, 5001)
-	s.hook = func(_ context.Context, h blob.Hash) error {
+	s.First(func(_ context.Context, h blob.Hash) error {
 		if h == blobs[0].Hash() {
 			panic("a bug in a store")
 		}
 		return nil
-	}
+	})
 	r := start(t, f, Options{Store: s})
 	r.must("a blob at which the store panics", blobs[0].Hash().String(), Failed)
 	r.mustFind(blobs[1])
@@ -209,20 +209,20 @@ func drain(t *testing.T, f Front) {
 	s, blobs := filled(t, 70_000)
 	reached, gate := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	s.hook = func(_ context.Context, h blob.Hash) error {
+	s.First(func(_ context.Context, h blob.Hash) error {
 		if h == blobs[0].Hash() {
 			once.Do(func() { close(reached) })
 			<-gate
 		}
 		return nil
-	}
+	})
 	r := start(t, f, Options{Store: s})
 	var wg sync.WaitGroup
 	wg.Go(func() { r.mustFind(blobs[0]) })
 	<-reached
-	r.cancel()
+	r.Stop()
 	// The drain has begun once newcomers are turned away.
-	eventually(t, "the server to turn newcomers away", func() bool {
+	Until(t, "the server to turn newcomers away", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
 		got, _ := f.Ask(ctx, r.addr, blob.Sum(nil).String())
@@ -230,7 +230,7 @@ func drain(t *testing.T, f Front) {
 	})
 	close(gate)
 	wg.Wait()
-	if err := r.stopped(); err != nil {
+	if err := r.Drain(); err != nil {
 		t.Errorf("Serve: %v", err)
 	}
 }

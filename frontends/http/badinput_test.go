@@ -121,13 +121,13 @@ func TestBadRequests(t *testing.T) {
 		if got := status(answer); got != c.status {
 			t.Errorf("%d: %q: got %q, want %s", c.number, clip(c.request), clip(answer), c.status)
 		}
-		if asked := store.calls.Load() > 0; asked != c.stored {
+		if asked := store.Calls() > 0; asked != c.stored {
 			t.Errorf("%d: %q: store asked: %v, want %v", c.number, clip(c.request), asked, c.stored)
 		}
 		if c.status == "200" && !strings.HasSuffix(answer, "\r\n\r\n0123456789") {
 			t.Errorf("%d: %q: not the blob: %q", c.number, clip(c.request), answer)
 		}
-		if err := s.drain(); err != nil {
+		if err := s.Drain(); err != nil {
 			t.Errorf("%d: %q: %v", c.number, clip(c.request), err)
 		}
 	}
@@ -154,7 +154,7 @@ func TestTokens(t *testing.T) {
 				}
 			}
 		}
-		if err := s.drain(); err != nil {
+		if err := s.Drain(); err != nil {
 			t.Error(err)
 		}
 		if n := s.Stats().Errors["protected_blob"]; n < 15 {

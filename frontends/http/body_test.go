@@ -17,16 +17,15 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 )
 
 // mapped is a store of one blob in a mapped file. Once its last handle is released the file is overwritten, as a punch
 // would, so that bytes which leave after their pin are wrong bytes.
 type mapped struct {
-	*shelf
+	*frontendtest.Shelf
 	file *os.File
 	mem  []byte
 	size int64
@@ -48,7 +47,7 @@ func newMapped(t *testing.T, data []byte) *mapped {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &mapped{shelf: newShelf(), file: f, mem: mem, size: int64(len(data)), name: blob.Sum(data)}
+	m := &mapped{Shelf: newShelf(), file: f, mem: mem, size: int64(len(data)), name: blob.Sum(data)}
 	t.Cleanup(func() { // after the server's, which was started later
 		if err := syscall.Munmap(mem); err != nil {
 			t.Error(err)
@@ -59,13 +58,13 @@ func newMapped(t *testing.T, data []byte) *mapped {
 }
 
 func (m *mapped) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
-	if _, err := m.find(ctx, h); err != nil {
+	if err := m.Fetch(ctx, h); err != nil {
 		return nil, err
 	}
 	if h != m.name || m.wiped.Load() {
 		return nil, blob.ErrNotFound
 	}
-	m.pinned.Add(1)
+	m.Pins.Add(1)
 	return &mapping{m: m}, nil
 }
 
@@ -87,28 +86,12 @@ func (h *mapping) WriteTo(w io.Writer) (int64, error) {
 func (h *mapping) ReadAt(p []byte, off int64) (int, error) { return h.m.file.ReadAt(p, off) }
 
 func (h *mapping) Release() {
-	if h.m.pinned.Add(-1) == 0 {
+	if h.m.Pins.Add(-1) == 0 {
 		h.m.wiped.Store(true)
 		if _, err := h.m.file.WriteAt(bytes.Repeat([]byte{0xff}, int(h.m.size)), 0); err != nil {
 			panic(err)
 		}
 	}
-}
-
-// narrow opens a connection whose receive buffer is as small as the kernel lets it be.
-func (s *server) narrow() *net.TCPConn {
-	s.t.Helper()
-	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var set error
-		err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1) })
-		return errors.Join(err, set)
-	}}
-	c, err := d.Dial("tcp", s.addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { c.Close() })
-	return c.(*net.TCPConn)
 }
 
 func requestFor(h blob.Hash, header ...string) string {
@@ -120,7 +103,7 @@ func TestMappedToSlowReader(t *testing.T) {
 	data := content(3, blob.MaxSize)
 	m := newMapped(t, data)
 	s := start(t, httpd.Options{Store: m})
-	c := s.narrow()
+	c := frontendtest.Narrow(t, s.addr)
 	if _, err := io.WriteString(c, requestFor(m.name, "Connection: close")); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +214,7 @@ func expect(t *testing.T, c io.Reader, code string, body []byte) {
 func TestLongVia(t *testing.T) {
 	data := content(20, 100_000)
 	store := newShelf(data)
-	store.first(func(ctx context.Context, _ blob.Hash) error {
+	store.First(func(ctx context.Context, _ blob.Hash) error {
 		for range 40 {
 			blob.TraceOf(ctx).Add(blob.Hop{Origin: "caching\r\nSet-Cookie: x", Host: strings.Repeat("é\"", 60)})
 		}
@@ -343,7 +326,7 @@ func TestFailedReads(t *testing.T) {
 		} {
 			t.Run(name+"/"+c.name, func(t *testing.T) {
 				store := newShelf(here)
-				store.wrapping(func(h blob.Handle) blob.Handle {
+				store.Wrapping(func(h blob.Handle) blob.Handle {
 					after := c.after[0]
 					c.after = c.after[1:]
 					return spoiled{h, min(after, h.Size())}
@@ -370,7 +353,7 @@ func TestFailedReads(t *testing.T) {
 						t.Errorf("got %s and %d bytes, want %s", top, len(body), c.want)
 					}
 				}
-				if got := store.calls.Load(); got != c.calls {
+				if got := store.Calls(); got != c.calls {
 					t.Errorf("the store was asked %d times, want %d", got, c.calls)
 				}
 			})
@@ -434,21 +417,21 @@ func TestPanic(t *testing.T) {
 	store := newShelf(data)
 	var log bytes.Buffer
 	s := start(t, httpd.Options{Store: store, Logger: textLog(&log)})
-	store.first(func(context.Context, blob.Hash) error { panic("a bug") })
+	store.First(func(context.Context, blob.Hash) error { panic("a bug") })
 	if top, _ := s.get("/" + blob.Sum(data).String() + "?edge_token=sesame"); status(top) != "500" {
 		t.Errorf("before the answer: %s", top)
 	}
-	store.first(nil)
-	store.wrapping(func(h blob.Handle) blob.Handle { return bomb{h} })
+	store.First(nil)
+	store.Wrapping(func(h blob.Handle) blob.Handle { return bomb{h} })
 	top, body := s.get("/" + blob.Sum(data).String())
 	if len(body) >= len(data) {
 		t.Errorf("in the body: %s and %d bytes", top, len(body))
 	}
-	store.wrapping(nil)
+	store.Wrapping(nil)
 	if top, _ := s.get("/" + blob.Sum(data).String()); status(top) != "200" {
 		t.Errorf("afterwards: %s", top)
 	}
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Error(err)
 	}
 	if got := s.Stats().Panics; got != 2 {
@@ -471,7 +454,7 @@ func (b bomb) SendTo(s blob.Sink, off, n int64) (int64, error) {
 func TestClientLeaves(t *testing.T) {
 	store := newShelf()
 	working, over := make(chan struct{}), make(chan error, 1)
-	store.first(func(ctx context.Context, _ blob.Hash) error {
+	store.First(func(ctx context.Context, _ blob.Hash) error {
 		close(working)
 		<-ctx.Done()
 		over <- ctx.Err()

@@ -140,7 +140,7 @@ func head(answer string) string {
 func TestWire(t *testing.T) {
 	here, secret, broken := []byte("0123456789"), []byte("secret"), blob.Sum([]byte("broken"))
 	store := newShelf(here, secret)
-	store.first(func(_ context.Context, h blob.Hash) error {
+	store.First(func(_ context.Context, h blob.Hash) error {
 		if h == broken {
 			return errors.New("origin: 500 Internal Server Error")
 		}
@@ -189,7 +189,7 @@ func TestStoreErrors(t *testing.T) {
 		{blob.ErrEmpty, "502", false},
 		{errors.New("dial tcp: connection refused"), "502", false},
 	} {
-		store.first(func(context.Context, blob.Hash) error { return c.err })
+		store.First(func(context.Context, blob.Hash) error { return c.err })
 		for _, path := range []string{"/blob?hash=", "/", "/get/", "/has/"} {
 			if path == "/has/" && c.status == "404" {
 				continue // Has says so without an error
@@ -207,7 +207,7 @@ func TestStoreErrors(t *testing.T) {
 
 func TestLookupTimeout(t *testing.T) {
 	store := newShelf()
-	store.first(func(ctx context.Context, _ blob.Hash) error {
+	store.First(func(ctx context.Context, _ blob.Hash) error {
 		<-ctx.Done()
 		return ctx.Err()
 	})

@@ -7,13 +7,13 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 )
@@ -25,7 +25,7 @@ func TestPace(t *testing.T) {
 	s := start(t, httpd.Options{Store: newShelf(data), MinRate: 16 << 10, RateWindow: window})
 
 	t.Run("too slow", func(t *testing.T) {
-		c := s.narrow()
+		c := frontendtest.Narrow(t, s.addr)
 		if _, err := io.WriteString(c, requestFor(blob.Sum(data))); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestPace(t *testing.T) {
 	})
 	t.Run("slow", func(t *testing.T) {
 		// Above the least rate for three windows, far below what would empty a send buffer; then all at once.
-		c := s.narrow()
+		c := frontendtest.Narrow(t, s.addr)
 		if _, err := io.WriteString(c, requestFor(blob.Sum(data), "Connection: close")); err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,7 @@ func TestPaceAfterGoodStart(t *testing.T) {
 	data := content(17, blob.MaxSize)
 	s := startOn(t, httpd.Options{Store: newShelf(data), MinRate: 16 << 10, RateWindow: 300 * time.Millisecond},
 		narrowListener(t))
-	c := s.narrow()
+	c := frontendtest.Narrow(t, s.addr)
 	if _, err := io.WriteString(c, requestFor(blob.Sum(data))); err != nil {
 		t.Fatal(err)
 	}
@@ -107,9 +107,9 @@ func (h inPieces) SendTo(s blob.Sink, off, n int64) (done int64, err error) {
 func TestPaceOverManyWrites(t *testing.T) {
 	data := content(16, 1<<20)
 	store := newShelf(data)
-	store.wrapping(func(h blob.Handle) blob.Handle { return inPieces{h, 8 << 10} })
+	store.Wrapping(func(h blob.Handle) blob.Handle { return inPieces{h, 8 << 10} })
 	s := startOn(t, httpd.Options{Store: store, MinRate: 128 << 10, RateWindow: 400 * time.Millisecond}, narrowListener(t))
-	c := s.narrow()
+	c := frontendtest.Narrow(t, s.addr)
 	if _, err := io.WriteString(c, requestFor(blob.Sum(data))); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func narrowListener(t *testing.T) func(net.Listener) net.Listener {
 // A reader of many small answers is cut too, when it takes none.
 func TestPaceOfSmallAnswers(t *testing.T) {
 	s := start(t, httpd.Options{Store: newShelf(), RateWindow: 300 * time.Millisecond})
-	c := s.narrow()
+	c := frontendtest.Narrow(t, s.addr)
 	if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestSlowReadersDoNotStarve(t *testing.T) {
 	s := start(t, httpd.Options{Store: newShelf(data, other), MaxConcurrentRequests: 2})
 	const readers = 50
 	for range readers {
-		c := s.narrow()
+		c := frontendtest.Narrow(t, s.addr)
 		if _, err := io.WriteString(c, requestFor(blob.Sum(data))); err != nil {
 			t.Fatal(err)
 		}
@@ -180,24 +180,10 @@ func TestSlowReadersDoNotStarve(t *testing.T) {
 	}
 }
 
-// blocked is a store whose calls wait until they are let go.
-func blocked(s *shelf) (letGo func()) {
-	gate := make(chan struct{})
-	s.first(func(ctx context.Context, _ blob.Hash) error {
-		select {
-		case <-gate:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
-	return sync.OnceFunc(func() { close(gate) })
-}
-
 // Beyond the slots a bounded number waits, for a bounded time.
 func TestQueue(t *testing.T) {
 	store := newShelf(content(13, 1000))
-	letGo := blocked(store)
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, httpd.Options{Store: store, MaxConcurrentRequests: 2, MaxQueue: 3, QueueTimeout: time.Minute})
 	path := "/" + blob.Sum(content(13, 1000)).String()
@@ -221,7 +207,7 @@ func TestQueue(t *testing.T) {
 			t.Errorf("%s waits for a slot", free)
 		}
 	}
-	if got := store.calls.Load(); got != 2 {
+	if got := store.Calls(); got != 2 {
 		t.Errorf("%d calls of the store, want 2", got)
 	}
 	letGo()
@@ -234,7 +220,7 @@ func TestQueue(t *testing.T) {
 
 func TestQueueTimeout(t *testing.T) {
 	store := newShelf()
-	letGo := blocked(store)
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, httpd.Options{Store: store, MaxConcurrentRequests: 1, QueueTimeout: 20 * time.Millisecond})
 	c := s.dial()
@@ -250,7 +236,7 @@ func TestQueueTimeout(t *testing.T) {
 // A waiter that leaves gives its place up.
 func TestQueueLeave(t *testing.T) {
 	store := newShelf()
-	letGo := blocked(store)
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, httpd.Options{Store: store, MaxConcurrentRequests: 1, QueueTimeout: time.Minute})
 	ask := func() net.Conn {
@@ -302,7 +288,7 @@ func TestMaxConnections(t *testing.T) {
 func TestDrain(t *testing.T) {
 	data := content(14, blob.MaxSize)
 	store := newShelf(data)
-	letGo := blocked(store)
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, httpd.Options{Store: store})
 	idle := s.dial()
@@ -317,7 +303,7 @@ func TestDrain(t *testing.T) {
 	until(t, "the request to arrive", func() bool { return s.Stats().InFlight == 1 })
 
 	drained := make(chan error, 1)
-	go func() { drained <- s.drain() }()
+	go func() { drained <- s.Drain() }()
 	if rest, err := io.ReadAll(idle); err != nil || len(rest) > 0 {
 		t.Errorf("the idle connection: %q, %v", rest, err)
 	}
@@ -343,7 +329,7 @@ func TestDrainSilent(t *testing.T) {
 	s := start(t, httpd.Options{Store: newShelf(), DrainTimeout: time.Second})
 	silent := s.dial()
 	until(t, "the connection", func() bool { return s.Stats().Connections == 1 })
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Error(err)
 	}
 	if n, err := silent.Read(make([]byte, 1)); n != 0 || err == nil {
@@ -358,7 +344,7 @@ func TestDrainTimeout(t *testing.T) {
 	data := content(15, blob.MaxSize)
 	store := newShelf(data)
 	hang := blob.Sum([]byte("hang"))
-	store.first(func(ctx context.Context, h blob.Hash) error {
+	store.First(func(ctx context.Context, h blob.Hash) error {
 		if h != hang {
 			return nil
 		}
@@ -382,7 +368,7 @@ func TestDrainTimeout(t *testing.T) {
 	if _, err := io.WriteString(stuck, requestFor(hang)); err != nil {
 		t.Fatal(err)
 	}
-	reader := s.narrow()
+	reader := frontendtest.Narrow(t, s.addr)
 	if _, err := io.WriteString(reader, requestFor(blob.Sum(data))); err != nil {
 		t.Fatal(err)
 	}

@@ -56,11 +56,11 @@ func TestPaths(t *testing.T) {
 		{"POST", "/blob?hash=" + h, 405, false},
 		{"DELETE", "/" + h, 405, false},
 	} {
-		before := store.calls.Load()
+		before := store.Calls()
 		a := s.must(c, q.method, q.path)
-		if a.status != q.status || (store.calls.Load() > before) != q.stored {
+		if a.status != q.status || (store.Calls() > before) != q.stored {
 			t.Errorf("%s %s: %d, want %d; the store was asked: %v", q.method, q.path, a.status, q.status,
-				store.calls.Load() > before)
+				store.Calls() > before)
 		}
 		if q.method == "GET" && a.status == 200 && q.stored && !strings.HasPrefix(q.path, "/has/") {
 			if !bytes.Equal(a.body, here) || a.header.Get("Content-Length") != strconv.Itoa(len(here)) ||
@@ -136,7 +136,7 @@ func TestProtected(t *testing.T) {
 			}
 		}
 	}
-	if n := store.calls.Load(); n != 0 {
+	if n := store.Calls(); n != 0 {
 		t.Errorf("the store was asked %d times", n)
 	}
 	if a := s.must(c, "HEAD", "/get/"+h); a.status != 403 {

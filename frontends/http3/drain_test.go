@@ -23,11 +23,11 @@ func TestDrain(t *testing.T) {
 	here := content(1, 500_000)
 	store := newShelf(here)
 	reached, goOn := make(chan struct{}), make(chan struct{})
-	store.before = func(context.Context) error {
+	store.First(func(_ context.Context, _ blob.Hash) error {
 		close(reached)
 		<-goOn
 		return nil
-	}
+	})
 	s := start(t, options(store))
 	c := s.client(nil)
 	got := make(chan answer, 1)
@@ -39,7 +39,7 @@ func TestDrain(t *testing.T) {
 		got <- a
 	}()
 	<-reached
-	s.stop()
+	s.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for { // until the server has heard
@@ -53,7 +53,7 @@ func TestDrain(t *testing.T) {
 	if a := <-got; a.status != 200 || !bytes.Equal(a.body, here) {
 		t.Errorf("the request in flight: %d, %d bytes", a.status, len(a.body))
 	}
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Error(err)
 	}
 }
@@ -68,7 +68,7 @@ func TestDrainOfIdleConnections(t *testing.T) {
 	}
 	s.must(s.client(nil), "GET", "/healthz")
 	begin := time.Now()
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Error(err)
 	}
 	if took := time.Since(begin); took > 30*time.Second {
@@ -81,13 +81,13 @@ func TestDrainCuts(t *testing.T) {
 	here := content(1, blob.MaxSize)
 	store := newShelf(here)
 	var hang sync.Map // any key: calls hang
-	store.before = func(ctx context.Context) error {
+	store.First(func(ctx context.Context, _ blob.Hash) error {
 		if _, ok := hang.Load("on"); !ok {
 			return nil
 		}
 		<-ctx.Done()
 		return ctx.Err()
-	}
+	})
 	o := options(store)
 	o.DrainTimeout = 200 * time.Millisecond
 	s := start(t, o)
@@ -108,10 +108,10 @@ func TestDrainCuts(t *testing.T) {
 		}
 		until(t, "the look-up to hang", func() bool { return s.Stats().InFlight == 1 })
 	}
-	if err := s.drain(); err == nil || !strings.Contains(err.Error(), "cut") {
+	s.Stop()
+	if err := s.Fails(); err == nil || !strings.Contains(err.Error(), "cut") {
 		t.Errorf("drain: %v", err)
 	}
-	s.err = nil // it is what was expected
 }
 
 // When the socket is closed under it, Serve ends with an error and leaves nothing running.
@@ -123,10 +123,9 @@ func TestSocketThatFails(t *testing.T) {
 	})
 	s.alive()
 	_ = socket.Close()
-	if err := <-s.ended; err == nil {
+	if err := s.Fails(); err == nil {
 		t.Error("Serve ended without an error")
 	}
-	s.ended <- nil
 }
 
 func TestServesOnce(t *testing.T) {
@@ -164,14 +163,14 @@ func TestQueue(t *testing.T) {
 	here := content(1, 10)
 	store := newShelf(here)
 	goOn := make(chan struct{})
-	store.before = func(ctx context.Context) error {
+	store.First(func(ctx context.Context, _ blob.Hash) error {
 		select {
 		case <-goOn:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
+	})
 	o := options(store)
 	o.MaxConcurrentRequests, o.MaxQueue = 1, 1
 	s := start(t, o)

@@ -189,7 +189,7 @@ func TestLargeHeaders(t *testing.T) {
 			t.Errorf("%s: answered %q", name, answer)
 		}
 	}
-	if n := store.calls.Load(); n != 0 {
+	if n := store.Calls(); n != 0 {
 		t.Errorf("the store was asked %d times", n)
 	}
 	if a := s.must(s.client(nil), "GET", path, "X", strings.Repeat("x", 7<<10)); a.status != 200 {

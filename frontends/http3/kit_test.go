@@ -1,114 +1,38 @@
 package http3d_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
-	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/stores"
 )
 
-// shelf is a store of real bytes in memory that a test can hold up.
-type shelf struct {
-	blobs  map[blob.Hash][]byte
-	before func(context.Context) error // runs at the start of each call; its error is the answer
-	calls  atomic.Int64
-	pinned atomic.Int64
-}
-
-func newShelf(blobs ...[]byte) *shelf {
-	s := &shelf{blobs: map[blob.Hash][]byte{}}
-	for _, b := range blobs {
-		s.blobs[blob.Sum(b)] = b
-	}
-	return s
-}
-
-func (s *shelf) Name() string { return "mem-shelf" }
-func (s *shelf) Pinned() int  { return int(s.pinned.Load()) }
-func (s *shelf) Close() error { return nil }
-
-func (s *shelf) find(ctx context.Context, h blob.Hash) ([]byte, error) {
-	s.calls.Add(1)
-	if s.before != nil {
-		if err := s.before(ctx); err != nil {
-			return nil, err
-		}
-	}
-	return s.blobs[h], nil
-}
-
-func (s *shelf) Has(ctx context.Context, h blob.Hash) (bool, error) {
-	b, err := s.find(ctx, h)
-	return b != nil, err
-}
-
-func (s *shelf) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
-	defer blob.TraceOf(ctx).Add(blob.Hop{Origin: s.Name(), Elapsed: 81 * time.Microsecond})
-	b, err := s.find(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	if b == nil {
-		return nil, blob.ErrNotFound
-	}
-	s.pinned.Add(1)
-	return &page{Reader: bytes.NewReader(b), s: s, b: b}, nil
-}
-
-func (s *shelf) Put(context.Context, blob.Verified, blob.Kind) error { return errors.ErrUnsupported }
-func (s *shelf) Delete(context.Context, blob.Hash) error             { return errors.ErrUnsupported }
-
+// What this package's tests take from the kit of all frontends.
 var (
-	_ stores.Store  = (*shelf)(nil)
-	_ stores.Pinner = (*shelf)(nil)
+	newShelf = frontendtest.NewShelf
+	content  = frontendtest.Content
+	until    = frontendtest.Until
 )
-
-// page is a handle of shelf.
-type page struct {
-	*bytes.Reader
-	s *shelf
-	b []byte
-}
-
-func (p *page) SendTo(s blob.Sink, off, n int64) (int64, error) {
-	k, err := s.Write(p.b[off : off+n])
-	return int64(k), err
-}
-
-func (p *page) WriteTo(w io.Writer) (int64, error) {
-	k, err := w.Write(p.b)
-	return int64(k), err
-}
-
-func (p *page) Release() { p.s.pinned.Add(-1) }
 
 // server is a running server of a test. The test's end drains it and looks for what it forgot.
 type server struct {
 	*http3d.Server
-	t     testing.TB
-	addr  string
-	stop  context.CancelFunc
-	ended chan error
-	once  sync.Once
-	err   error
+	*frontendtest.Serving
+	t    testing.TB
+	addr string
 }
 
 // options are those of a server over a store, with what tests want.
@@ -136,28 +60,15 @@ func startOn(t testing.TB, o http3d.Options, wrap func(net.PacketConn) net.Packe
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{Server: srv, t: t, addr: pc.LocalAddr().String(), stop: cancel, ended: make(chan error, 1)}
-	go func() { s.ended <- srv.Serve(ctx, wrap(pc)) }()
-	t.Cleanup(func() {
-		if err := s.drain(); err != nil {
-			t.Errorf("drain: %v", err)
-		}
+	s := &server{Server: srv, t: t, addr: pc.LocalAddr().String()}
+	pc = wrap(pc)
+	s.Serving = frontendtest.Serve(t, func(ctx context.Context) error { return srv.Serve(ctx, pc) }, func() {
 		s.idle()
 		if p, ok := o.Store.(stores.Pinner); ok && p.Pinned() != 0 {
 			t.Errorf("%d handles were not released", p.Pinned())
 		}
 	})
 	return s
-}
-
-// drain ends Serve and gives what it returned.
-func (s *server) drain() error {
-	s.once.Do(func() {
-		s.stop()
-		s.err = <-s.ended
-	})
-	return s.err
 }
 
 // idle demands that nothing is in flight.
@@ -228,22 +139,4 @@ func (s *server) dial(o *quic.Config) *quic.Conn {
 	}
 	s.t.Cleanup(func() { _ = conn.CloseWithError(0, "") })
 	return conn
-}
-
-// content is n bytes that a seed decides.
-func content(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 3}).Read(b)
-	return b
-}
-
-// until waits for a condition that must come true soon.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }

@@ -176,7 +176,7 @@ func TestProtected(t *testing.T) {
 	if json, _ := c.ask(list + `,"requested_blob":"` + hexOf(shut) + `"}`); json != top+`["`+hexOf(open)+`"],`+missing {
 		t.Errorf("the blob: %s", json)
 	}
-	if n := store.gets.Load(); n != 0 {
+	if n := store.Gets.Load(); n != 0 {
 		t.Errorf("the store was asked for %d blobs", n)
 	}
 	if n := s.Stats().Errors["protected_blob"]; n != 1 {
@@ -219,8 +219,8 @@ func TestBlobInBothKeys(t *testing.T) {
 	for _, b := range [][]byte{here, gone} {
 		c.ask(`{"requested_blobs":["` + hexOf(b) + `"],"requested_blob":"` + hexOf(b) + `"}`)
 	}
-	if store.has.Load() != 0 || store.gets.Load() != 2 {
-		t.Errorf("%d Has, %d Get", store.has.Load(), store.gets.Load())
+	if store.Looks.Load() != 0 || store.Gets.Load() != 2 {
+		t.Errorf("%d Has, %d Get", store.Looks.Load(), store.Gets.Load())
 	}
 }
 
@@ -247,7 +247,7 @@ func TestManyHashes(t *testing.T) {
 			t.Fatalf("%d available, want %d, %v", len(res.Available), len(want), err)
 		}
 	}
-	if n := store.has.Load(); n != 1500 {
+	if n := store.Looks.Load(); n != 1500 {
 		t.Errorf("%d calls of Has", n)
 	}
 }
@@ -286,7 +286,7 @@ func TestStoreFails(t *testing.T) {
 		"corrupt":     func(context.Context) error { return blob.ErrCorrupt },
 		"hangs":       func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
 	} {
-		store.first(func(ctx context.Context, h blob.Hash) error {
+		store.First(func(ctx context.Context, h blob.Hash) error {
 			if h == blob.Sum(broken) {
 				return fail(ctx)
 			}
@@ -329,7 +329,7 @@ func TestUnreadable(t *testing.T) {
 	data := content(11, 500_000)
 	store := newShelf(t, data)
 	s := start(t, peerd.Options{Store: store})
-	store.wrapping(func(h blob.Handle) blob.Handle { return torn{h, 100_000} })
+	store.Wrapping(func(h blob.Handle) blob.Handle { return torn{h, 100_000} })
 	c := s.dial()
 	c.send(forBlob(data))
 	got, err := io.ReadAll(c)
@@ -338,13 +338,13 @@ func TestUnreadable(t *testing.T) {
 		t.Errorf("%d bytes, %v; want %d", len(got), err, len(want))
 	}
 
-	store.wrapping(func(h blob.Handle) blob.Handle { return torn{h, 0} })
+	store.Wrapping(func(h blob.Handle) blob.Handle { return torn{h, 0} })
 	c = s.dial()
 	c.send(forBlob(data))
 	c.wantClose("a blob of which nothing can be read")
 
 	var once sync.Once
-	store.wrapping(func(h blob.Handle) blob.Handle {
+	store.Wrapping(func(h blob.Handle) blob.Handle {
 		once.Do(func() { h = torn{h, 0} })
 		return h
 	})
@@ -352,7 +352,7 @@ func TestUnreadable(t *testing.T) {
 	c.send(forBlob(data))
 	c.wantBlob(data)
 	until(t, "the download to be counted", func() bool { return s.Stats().Downloads == 1 })
-	if n := store.gets.Load(); n != 5 {
+	if n := store.Gets.Load(); n != 5 {
 		t.Errorf("%d Get", n)
 	}
 }
@@ -365,7 +365,7 @@ func TestPanic(t *testing.T) {
 	other := s.dial()
 	other.send(forBlob(data))
 	other.wantBlob(data)
-	store.first(func(context.Context, blob.Hash) error { panic("a bug") })
+	store.First(func(context.Context, blob.Hash) error { panic("a bug") })
 	for i, request := range []string{
 		forBlob(data),
 		`{"requested_blobs":["` + hexOf(data) + `"]}`,
@@ -376,12 +376,12 @@ func TestPanic(t *testing.T) {
 		c.wantClose("a panic")
 		until(t, "the panic to be counted", func() bool { return s.Stats().Panics == uint64(i+1) })
 	}
-	store.first(nil)
-	store.wrapping(func(h blob.Handle) blob.Handle { return bomb{h} })
+	store.First(nil)
+	store.Wrapping(func(h blob.Handle) blob.Handle { return bomb{h} })
 	c := s.dial()
 	c.send(forBlob(data))
 	c.wantClose("a panic while sending")
-	store.wrapping(nil)
+	store.Wrapping(nil)
 	other.send(forBlob(data))
 	other.wantBlob(data)
 }

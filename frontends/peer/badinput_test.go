@@ -58,7 +58,7 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s: %s went up by %d in %v", c.name, c.kind, got, s.Stats().Errors)
 		}
 	}
-	if n := store.gets.Load() + store.has.Load(); n != 0 {
+	if n := store.Calls(); n != 0 {
 		t.Errorf("%d calls of the store", n)
 	}
 	if st := s.Stats(); st.Requests != 0 || st.Panics != 0 {

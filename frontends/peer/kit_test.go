@@ -6,17 +6,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	peerd "github.com/OdyseeTeam/prism/frontends/peer"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/protocol/peer"
@@ -24,14 +19,16 @@ import (
 	"github.com/OdyseeTeam/prism/stores/disk"
 )
 
+// What this package's tests take from the kit of all frontends.
+var (
+	content = frontendtest.Content
+	until   = frontendtest.Until
+)
+
 // shelf is a disk store that a test can hold up, break and count.
 type shelf struct {
 	*disk.Store
-	mu     sync.Mutex
-	before func(ctx context.Context, h blob.Hash) error
-	wrap   func(blob.Handle) blob.Handle
-
-	gets, has atomic.Int64
+	frontendtest.Hooks
 }
 
 var _ stores.Store = (*shelf)(nil)
@@ -73,74 +70,30 @@ func (s *shelf) add(t testing.TB, data []byte) {
 	}
 }
 
-// first makes f run at the start of each Has and Get; its error is the answer.
-func (s *shelf) first(f func(ctx context.Context, h blob.Hash) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.before = f
-}
-
-// wrapping makes f replace the handles that Get gives.
-func (s *shelf) wrapping(f func(blob.Handle) blob.Handle) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.wrap = f
-}
-
-func (s *shelf) bent() (func(context.Context, blob.Hash) error, func(blob.Handle) blob.Handle) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.before, s.wrap
-}
-
 func (s *shelf) Has(ctx context.Context, h blob.Hash) (bool, error) {
-	s.has.Add(1)
-	if before, _ := s.bent(); before != nil {
-		if err := before(ctx, h); err != nil {
-			return false, err
-		}
+	if err := s.Look(ctx, h); err != nil {
+		return false, err
 	}
 	return s.Store.Has(ctx, h)
 }
 
 func (s *shelf) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
-	s.gets.Add(1)
-	before, wrap := s.bent()
-	if before != nil {
-		if err := before(ctx, h); err != nil {
-			return nil, err
-		}
+	if err := s.Fetch(ctx, h); err != nil {
+		return nil, err
 	}
 	out, err := s.Store.Get(ctx, h)
-	if err == nil && wrap != nil {
-		out = wrap(out)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
-}
-
-// blocked is a store whose calls wait until they are let go.
-func (s *shelf) blocked() (letGo func()) {
-	gate := make(chan struct{})
-	s.first(func(ctx context.Context, _ blob.Hash) error {
-		select {
-		case <-gate:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	})
-	return sync.OnceFunc(func() { close(gate) })
+	return s.Wrap(out), nil
 }
 
 // server is a running server of a test. The test's end drains it and looks for what it forgot.
 type server struct {
 	*peerd.Server
-	t     testing.TB
-	addr  string
-	stop  context.CancelFunc
-	ended chan error
-	once  sync.Once
-	err   error
+	*frontendtest.Serving
+	t    testing.TB
+	addr string
 }
 
 func start(t testing.TB, o peerd.Options) *server {
@@ -165,25 +118,9 @@ func startOn(t testing.TB, o peerd.Options, ln net.Listener) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{Server: srv, t: t, addr: ln.Addr().String(), stop: cancel, ended: make(chan error, 1)}
-	go func() { s.ended <- srv.Serve(ctx, ln) }()
-	t.Cleanup(func() {
-		if err := s.drain(); err != nil {
-			t.Errorf("drain: %v", err)
-		}
-		s.idle()
-	})
+	s := &server{Server: srv, t: t, addr: ln.Addr().String()}
+	s.Serving = frontendtest.Serve(t, func(ctx context.Context) error { return srv.Serve(ctx, ln) }, s.idle)
 	return s
-}
-
-// drain ends Serve and gives what it returned.
-func (s *server) drain() error {
-	s.once.Do(func() {
-		s.stop()
-		s.err = <-s.ended
-	})
-	return s.err
 }
 
 // idle demands that nothing is in flight.
@@ -204,30 +141,23 @@ type client struct {
 
 func (s *server) dial() *client {
 	s.t.Helper()
-	return s.dialer(&net.Dialer{})
-}
-
-// narrow opens a connection whose receive buffer is as small as the kernel lets it be.
-func (s *server) narrow() *client {
-	s.t.Helper()
-	return s.dialer(&net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var set error
-		err := raw.Control(func(fd uintptr) { set = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, 1) })
-		return errors.Join(err, set)
-	}})
-}
-
-func (s *server) dialer(d *net.Dialer) *client {
-	s.t.Helper()
-	c, err := d.Dial("tcp", s.addr)
+	c, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { c.Close() })
+	return s.over(c.(*net.TCPConn))
+}
+
+// narrow opens a connection whose receive buffer is as small as the kernel lets it be.
+func (s *server) narrow() *client { return s.over(frontendtest.Narrow(s.t, s.addr)) }
+
+func (s *server) over(c *net.TCPConn) *client {
+	s.t.Helper()
 	if err := c.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		s.t.Fatal(err)
 	}
-	return &client{TCPConn: c.(*net.TCPConn), t: s.t}
+	return &client{TCPConn: c, t: s.t}
 }
 
 func (c *client) send(request string) {
@@ -303,25 +233,6 @@ func hexOf(data []byte) string { return blob.Sum(data).String() }
 
 // forBlob is the request of a Go client.
 func forBlob(data []byte) string { return `{"requested_blob":"` + hexOf(data) + `"}` }
-
-// content is n bytes that a seed decides.
-func content(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1})
-	_, _ = r.Read(b)
-	return b
-}
-
-// until waits for a condition that must come true soon.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
 
 // wantBlob demands an answer with these bytes.
 func (c *client) wantBlob(data []byte) {

@@ -23,7 +23,7 @@ import (
 func TestQueue(t *testing.T) {
 	data := content(30, 1000)
 	store := newShelf(t, data)
-	letGo := store.blocked()
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, peerd.Options{Store: store, MaxConcurrentRequests: 2, MaxQueue: 3, QueueTimeout: time.Minute})
 	var waiting []*client
@@ -51,7 +51,7 @@ func TestQueue(t *testing.T) {
 func TestQueueTimeout(t *testing.T) {
 	data := content(31, 1000)
 	store := newShelf(t, data)
-	letGo := store.blocked()
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, peerd.Options{Store: store, MaxConcurrentRequests: 1, QueueTimeout: 20 * time.Millisecond})
 	s.dial().send(forBlob(data))
@@ -94,7 +94,7 @@ func TestMaxConnections(t *testing.T) {
 func TestDrain(t *testing.T) {
 	data := content(32, blob.MaxSize)
 	store := newShelf(t, data)
-	letGo := store.blocked()
+	letGo := store.Hold()
 	defer letGo()
 	s := start(t, peerd.Options{Store: store})
 	idle, silent := s.dial(), s.dial()
@@ -104,7 +104,7 @@ func TestDrain(t *testing.T) {
 	until(t, "the request to arrive", func() bool { st := s.Stats(); return st.InFlight == 1 && st.Connections == 3 })
 
 	drained := make(chan error, 1)
-	go func() { drained <- s.drain() }()
+	go func() { drained <- s.Drain() }()
 	idle.wantClose("the drain, idle")
 	silent.wantClose("the drain, without a request")
 	until(t, "the listener to close", func() bool {
@@ -127,7 +127,7 @@ func TestDrainTimeout(t *testing.T) {
 	data := content(33, blob.MaxSize)
 	store := newShelf(t, data)
 	hang := blob.Sum([]byte("hang"))
-	store.first(func(ctx context.Context, h blob.Hash) error {
+	store.First(func(ctx context.Context, h blob.Hash) error {
 		if h != hang {
 			return nil
 		}
@@ -217,7 +217,7 @@ func TestAcceptFailsForAWhile(t *testing.T) {
 	var log bytes.Buffer
 	s := startOn(t, peerd.Options{Store: newShelf(t), Logger: slog.New(slog.NewTextHandler(&log, nil))}, &short{ln, 3})
 	s.dial().ask("{}")
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Error(err)
 	}
 	if n := strings.Count(log.String(), "accept failed"); n != 3 {
@@ -294,7 +294,7 @@ func TestLateRequestDoesNotCostTheAnswer(t *testing.T) {
 	for name, last := range map[string]string{"drain": forBlob(data), "garbage": "garbage"} {
 		t.Run(name, func(t *testing.T) {
 			store := newShelf(t, data)
-			letGo := store.blocked()
+			letGo := store.Hold()
 			defer letGo()
 			s := start(t, peerd.Options{Store: store})
 			c := s.narrow()
@@ -303,7 +303,7 @@ func TestLateRequestDoesNotCostTheAnswer(t *testing.T) {
 			c.send(last + strings.Repeat(" ", 100_000))
 			drained := make(chan error, 1)
 			if name == "drain" {
-				go func() { drained <- s.drain() }()
+				go func() { drained <- s.Drain() }()
 				until(t, "the listener to close", func() bool {
 					c, err := net.Dial("tcp", s.addr)
 					if err == nil {

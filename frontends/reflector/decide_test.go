@@ -109,7 +109,7 @@ func TestStoreCannotTell(t *testing.T) {
 		c.say(text)
 		c.gone()
 	}
-	if err := s.drain(); err != nil {
+	if err := s.Drain(); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log.String(), "on fire") {

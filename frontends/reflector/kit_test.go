@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -16,11 +15,18 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
 	"github.com/OdyseeTeam/prism/frontends/upload/reflectclient"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/disk"
+)
+
+// What this package's tests take from the kit of all frontends.
+var (
+	content = frontendtest.Content
+	until   = frontendtest.Until
 )
 
 // shelf is a real mount on disk whose calls a test can count, hold up and break.
@@ -135,12 +141,9 @@ func (s *shelf) lacks(t testing.TB, h blob.Hash) {
 // server is a running server of a test.
 type server struct {
 	*reflector.Server
-	t     testing.TB
-	addr  string
-	stop  context.CancelFunc
-	ended chan error
-	once  sync.Once
-	err   error
+	*frontendtest.Serving
+	t    testing.TB
+	addr string
 }
 
 // start runs a server. The test's end drains it.
@@ -162,27 +165,13 @@ func startOn(t testing.TB, o reflector.Options, ln net.Listener) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &server{Server: srv, t: t, addr: ln.Addr().String(), stop: cancel, ended: make(chan error, 1)}
-	go func() { s.ended <- srv.Serve(ctx, ln) }()
-	t.Cleanup(func() {
-		if err := s.drain(); err != nil {
-			t.Errorf("drain: %v", err)
-		}
+	s := &server{Server: srv, t: t, addr: ln.Addr().String()}
+	s.Serving = frontendtest.Serve(t, func(ctx context.Context) error { return srv.Serve(ctx, ln) }, func() {
 		if st := s.Stats(); st.Connections != 0 || st.Uploads != 0 {
 			t.Errorf("after the end: %d connections, %d uploads", st.Connections, st.Uploads)
 		}
 	})
 	return s
-}
-
-// drain ends Serve and gives what it returned.
-func (s *server) drain() error {
-	s.once.Do(func() {
-		s.stop()
-		s.err = <-s.ended
-	})
-	return s.err
 }
 
 // talk is a raw connection of a test, which its end closes.
@@ -267,13 +256,6 @@ func request(prefix, hash, size string) string {
 	return fmt.Sprintf(`{"%[1]sblob_hash": "%[2]s", "%[1]sblob_size": %[3]s}`, prefix, hash, size)
 }
 
-// content is n bytes that a seed decides.
-func content(seed uint64, n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 7}).Read(b)
-	return b
-}
-
 // descriptor is an SD blob of those content blobs.
 func descriptor(blobs ...[]byte) []byte {
 	var b strings.Builder
@@ -301,17 +283,6 @@ func hashes(blobs ...[]byte) string {
 		list = append(list, `"`+blob.Sum(data).String()+`"`)
 	}
 	return "[" + strings.Join(list, ",") + "]"
-}
-
-// until waits for a condition that must come true soon.
-func until(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); {
-		if time.Now().After(end) {
-			t.Fatalf("waited for %s in vain", what)
-		}
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // catalogue is a shelf that knows what is blocked and which streams there are.

@@ -104,10 +104,9 @@ func TestAcceptFails(t *testing.T) {
 		c := s.greet()
 		ln.fails.Store(1)
 		s.dial().Close() // after which Accept is called again
-		if err := <-s.ended; !errors.Is(err, ln.err) {
+		if err := s.Fails(); !errors.Is(err, ln.err) {
 			t.Errorf("Serve: %v", err)
 		}
-		s.ended <- nil // for the test's end
 		if got, _ := io.ReadAll(c); len(got) > 0 {
 			t.Errorf("heard %q", got)
 		}

@@ -4,7 +4,7 @@
 //   - Imports: every package has a row in the table, and imports only what its row allows (table.go). A test kit is
 //     imported by tests and by other kits only.
 //   - Documentation: every package has exactly one package comment, and a row in docs/ARCHITECTURE.md that says the
-//     same as the table. Every direct dependency is explained in docs/dependencies.md.
+//     same as the table. Every direct dependency is explained in docs/dependencies.md. The tests that docs/proofs names are there.
 //   - State: no init function, and no package variable that could change (globals.go says which variables may be).
 //   - Text: files of at most 600 lines, no vague package names, no notes of things to do, and no paths of somebody's
 //     machine.

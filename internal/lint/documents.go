@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"go/ast"
 	"regexp"
 	"slices"
 	"strconv"
@@ -103,4 +104,28 @@ func checkDependencies(goMod, text string) []string {
 		bad = append(bad, "docs/dependencies.md: go.mod does not require "+name+" directly")
 	}
 	return bad
+}
+
+// namedTest is what a test is called in a document: `frontends/http.TestPipelined`.
+var namedTest = regexp.MustCompile("`([a-z0-9/]+)\\.(Test[A-Za-z0-9]+)`")
+
+// checkNamedTests demands that the tests which a document names are there.
+func checkNamedTests(name, text string, pkgs []pkg) []string {
+	var bad []string
+	for _, m := range namedTest.FindAllStringSubmatch(text, -1) {
+		if !slices.ContainsFunc(pkgs, func(p pkg) bool { return p.name == m[1] && p.hasTest(m[2]) }) {
+			bad = append(bad, fmt.Sprintf("%s: no test %s in %s", name, m[2], m[1]))
+		}
+	}
+	return bad
+}
+
+// hasTest looks for a function in the tests of a package.
+func (p *pkg) hasTest(name string) bool {
+	return slices.ContainsFunc(p.all, func(f file) bool {
+		return f.test && slices.ContainsFunc(f.ast.Decls, func(d ast.Decl) bool {
+			fn, ok := d.(*ast.FuncDecl)
+			return ok && fn.Recv == nil && fn.Name.Name == name
+		})
+	})
 }

@@ -84,6 +84,15 @@ func TestIndexRule(t *testing.T) {
 	mention(t, checkIndexUsesOfSegments(parsed(t, "index", "package index\nvar _ = segments.Open")), "segments.Open")
 }
 
+func TestNamedTestsRule(t *testing.T) {
+	p := parsed(t, "stores/mem", "package mem\nfunc TestGet(*testing.T) {}\nfunc (T) TestPut() {}")
+	p.all[0].test = true
+	check := func(text string) []string { return checkNamedTests("proof.md", text, []pkg{p}) }
+	mention(t, check("`stores/mem.TestGet` and `TestPut`"), "")
+	mention(t, check("| `stores/mem.TestPut` `stores/mem.TestGe` `stores/me.TestGet` |"),
+		"no test TestPut in stores/mem", "no test TestGe in stores/mem", "no test TestGet in stores/me")
+}
+
 func TestStateRule(t *testing.T) {
 	for src, want := range map[string]string{
 		`var _ io.Reader = (*T)(nil)`:                                   "",

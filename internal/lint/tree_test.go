@@ -49,6 +49,16 @@ func TestTree(t *testing.T) {
 	t.Run("dependencies", func(t *testing.T) {
 		report(t, checkDependencies(read(t, "go.mod"), read(t, "docs/dependencies.md")))
 	})
+	t.Run("named tests", func(t *testing.T) {
+		proofs, err := filepath.Glob(filepath.Join(root, "docs", "proofs", "*.md"))
+		if err != nil || len(proofs) == 0 {
+			t.Fatalf("%d proofs, %v", len(proofs), err)
+		}
+		for _, p := range proofs {
+			name := "docs/proofs/" + filepath.Base(p)
+			report(t, checkNamedTests(name, read(t, name), pkgs))
+		}
+	})
 	t.Run("text", func(t *testing.T) {
 		for _, name := range sources(t, root) {
 			report(t, checkText(name, []byte(read(t, name))))

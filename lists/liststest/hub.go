@@ -49,6 +49,13 @@ func (h *Hub) Have(txid, hex string) {
 	h.txs[txid] = hex
 }
 
+// Transaction is what the hub answers for a TXID, in hex, or empty.
+func (h *Hub) Transaction(txid string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.txs[txid]
+}
+
 // Misbehave has a function answer questions for transactions. It says whether the connection is good for another one.
 // nil ends that.
 func (h *Hub) Misbehave(answer func(conn net.Conn, id int, txid string) bool) {

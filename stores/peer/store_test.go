@@ -128,8 +128,8 @@ func faults(v blob.Verified) []fault {
 	}
 }
 
-// Whatever an origin answers in place of a blob is an error or a miss, never bytes, and a miss only where the origin said
-// so. Nothing stays behind, and the next good answer is taken.
+// Bad input 24: whatever an origin answers in place of a blob is an error or a miss, never bytes, and a miss only where it
+// said so. Nothing stays behind, and the next good answer is taken.
 func TestFaults(t *testing.T) {
 	leaktest.Check(t)
 	leaktest.FDs(t)
