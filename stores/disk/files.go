@@ -79,6 +79,9 @@ type files struct {
 	workers  sync.WaitGroup // all but the committer
 	closing  sync.Once
 	closeErr error
+
+	watch  watch
+	beside atomic.Pointer[func() int64] // see ChargeBeside
 }
 
 // openFiles opens the sharded mode in o.MountPoint, with folders of prefix characters.
