@@ -254,8 +254,10 @@ store: caching edge
 	got = prism(t, "check-config", "blobcache", "--conf-dir", "../../examples/legacy")
 	want = result{stdout: `../../examples/legacy/blobcache.yaml is right
 http: :5569, 200 requests and 16000 connections at once, readers of at least 8KiB/s
-http3: :5568, 200 requests at once, a certificate of its own
-peer: :5567
+http3: :5568, 200 requests and 16000 connections at once, 256 of an address, a certificate of its own
+peer: :5567, 16000 connections at once
+blocked blobs: https://api.lbry.com/file/list_blocked every 12h0m0s, kept in ../../examples/legacy/.blobcache-lists; refused on upload, served all the same
+protected blobs: https://direct.api.odysee.com/file/list_protected every 2m0s, kept in ../../examples/legacy/.blobcache-lists; the last good list decides
 log: info as text; drain: 20s
 store: caching blobcache
   cache: db_backed catalogue reflector at localhost:3306, sync write_behind, the disk under it at most 500GiB

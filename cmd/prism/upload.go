@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/frontends/upload"
 	"github.com/OdyseeTeam/prism/internal/progress"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/compose"
-	"github.com/OdyseeTeam/prism/stores/disk"
 )
 
 // uploadCommand is the upload command.
@@ -39,7 +37,7 @@ func (c uploadCommand) Run(flags *commandLine) error {
 	return withMeter("blobs", func(ctx context.Context, m *progress.Meter) (err error) {
 		log := newLogger(m, p.config.Log, flags.Verbose)
 		if err := p.tree.Open(ctx, compose.Env{Logger: log}); err != nil {
-			if errors.Is(err, disk.ErrOptions) || errors.Is(err, engine.ErrOptions) {
+			if badSettings(err) {
 				return configError{err}
 			}
 			return err
@@ -71,16 +69,15 @@ func (c uploadCommand) upload(ctx context.Context, p *plan, catalogue metadata.C
 		Store:   p.tree.Store(),
 		Workers: c.Workers,
 		Delete:  c.DeleteBlobsAfterUpload,
+		Holders: holders(p.tree.Root),
 		Meter:   m,
 	}
 	if !c.SkipExistsCheck {
 		if catalogue != nil {
 			o.Catalogue = catalogue
-		} else if own, ok := stores.As[upload.Catalogue](o.Store); ok {
-			o.Catalogue = own
 		}
 		// A catalogue that the store writes to knows all that the store has.
-		o.AskStore = o.Catalogue == nil || !writesCatalogue(p.tree.Root)
+		o.AskStore = catalogue == nil || !writesCatalogue(p.tree.Root)
 	}
 	if why := stores.VolatileOf(o.Store); why != "" {
 		m.Println("warning: what is uploaded is not safe yet when it is reported so: " + why)
@@ -95,6 +92,17 @@ func (c uploadCommand) upload(ctx context.Context, p *plan, catalogue metadata.C
 		return fmt.Errorf("%w; what was uploaded stays, and the same command goes on from there", err)
 	}
 	return err
+}
+
+// holders are the stores at the ends of the tree that bytes go to.
+func holders(root *compose.Part) []stores.Store {
+	var ends []stores.Store
+	eachWriter(root, func(w *compose.Part) {
+		if len(w.Children) == 0 {
+			ends = append(ends, w.Store())
+		}
+	})
+	return ends
 }
 
 // writesCatalogue says whether a store notes in a catalogue what it takes.

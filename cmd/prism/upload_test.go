@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/process"
 	"github.com/OdyseeTeam/prism/internal/testbed"
@@ -147,6 +149,32 @@ func TestUploadAsksTheCatalogue(t *testing.T) {
 	wrong := uploadConf(t, "store: "+bucketOf(s3)+"\ndatabase: "+strings.Replace(database, maria.Password, "wrong", 1)+"\n")
 	wantRun(t, 1, "upload.yaml:2:1: database: ", "upload", blobs, "--conf-dir", wrong)
 	wantRun(t, 0, "uploaded 3 blobs", "upload", blobs, "--conf-dir", wrong, "--skipExistsCheck")
+}
+
+// TestRowsAreNoBytes: a file is not deleted for a row of a catalogue whose bytes are gone, and is uploaded when told.
+func TestRowsAreNoBytes(t *testing.T) {
+	blobs, all := blobFiles(t, 1, 1000)
+	s3 := testbed.S3(t)
+	bucket := s3.Bucket()
+	store := fmt.Sprintf("{s3: {name: b, aws_id: %s, aws_secret: %s, region: %s, bucket: %s, endpoint: '%s', acl: none}}",
+		s3.AccessKey, s3.SecretKey, s3.Region, bucket, s3.Endpoint)
+	path := filepath.Join(t.TempDir(), "catalogue")
+	dir := uploadConf(t, "store: {db_backed: {path: '"+path+"', store: "+store+"}}\n")
+	wantRun(t, 0, "uploaded 2 blobs", "upload", blobs, "--conf-dir", dir)
+	key := all[1].Hash().String()
+	if _, err := s3.Client.DeleteObject(t.Context(), &awss3.DeleteObjectInput{Bucket: &bucket, Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(blobs, key)
+	wantRun(t, 1, "not deleted: "+gone+": the catalogue says that it is stored, and s3-b does not have it", "upload", blobs, "--conf-dir", dir, "--deleteBlobsAfterUpload")
+	left, err := os.ReadDir(blobs)
+	if err != nil || len(left) != 1 || left[0].Name() != key {
+		t.Fatalf("left: %v, %v", left, err)
+	}
+	wantRun(t, 0, "uploaded 1 blobs (0 of them SD blobs), 1000 B", "upload", blobs, "--conf-dir", dir, "--deleteBlobsAfterUpload", "--skipExistsCheck")
+	if left, err = os.ReadDir(blobs); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 // TestUploadFails: the status is 1, each file is named, and everything else is uploaded.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores"
 )
 
 const (
@@ -123,23 +124,34 @@ func (b *batch) askStore(ctx context.Context, files []file) []file {
 	return missing
 }
 
-// present counts a blob that is stored already. Its file may go once the store itself has confirmed that: rows of a
-// catalogue can outlive the bytes.
-func (u *uploader) present(ctx context.Context, f file, confirmed bool) {
+// present counts a blob that is stored already, as the store said, or a catalogue. Its file may go once the stores that
+// keep the bytes have confirmed that: rows of a catalogue can outlive them.
+func (u *uploader) present(ctx context.Context, f file, byStore bool) {
 	u.count(func(s *Summary) { s.Present++ })
-	if u.Delete && !confirmed {
-		has, err := u.Store.Has(ctx, f.hash)
-		switch {
-		case err != nil:
-			u.undeleted(f, fmt.Errorf("ask whether it is really stored: %w", err))
-		case !has:
-			u.undeleted(f, fmt.Errorf("the catalogue says that it is stored, and %s does not have it; upload it with --skipExistsCheck", u.Store.Name()))
-		default:
-			confirmed = true
+	if u.Delete {
+		if err := u.confirm(ctx, f.hash, byStore); err != nil {
+			u.undeleted(f, err)
+		} else {
+			u.remove(f)
 		}
 	}
-	if confirmed {
-		u.remove(f)
-	}
 	u.Meter.Add(1, 0)
+}
+
+// confirm demands that the bytes of a blob are there.
+func (u *uploader) confirm(ctx context.Context, h blob.Hash, byStore bool) error {
+	holders := u.Holders
+	if len(holders) == 0 && !byStore {
+		holders = []stores.Store{u.Store}
+	}
+	for _, s := range holders {
+		has, err := s.Has(ctx, h)
+		switch {
+		case err != nil:
+			return fmt.Errorf("ask whether it is really stored: %w", err)
+		case !has:
+			return fmt.Errorf("the catalogue says that it is stored, and %s does not have it; upload it with --skipExistsCheck", s.Name())
+		}
+	}
+	return nil
 }

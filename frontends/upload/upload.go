@@ -39,8 +39,11 @@ type Options struct {
 	// AskStore asks the store for each blob of which the catalogue, if there is one, does not know.
 	AskStore bool
 
-	Workers int             // blobs uploaded at once; default 1
-	Delete  bool            // delete files whose blobs are stored
+	Workers int  // blobs uploaded at once; default 1
+	Delete  bool // delete files whose blobs are stored
+	// Holders are the stores that keep the bytes of what Store takes, which may itself go by a catalogue. Only when each of
+	// them has a blob that was stored before may its file be deleted. None: Store is asked.
+	Holders []stores.Store
 	Meter   *progress.Meter // is told of each blob, and prints what went wrong; nil: none
 
 	// Grace is how long blobs under way may take once ctx has ended; default 20 s.

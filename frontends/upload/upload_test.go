@@ -109,6 +109,18 @@ func TestCatalogue(t *testing.T) {
 		t.Errorf("batches of %v", c.asked)
 	}
 
+	// What the store calls its own counts for its file only where the bytes are.
+	empty := mem.New(mem.Options{Name: "empty"})
+	path := b.blobFile("y", outside)
+	sum, err = b.upload(t.Context(), func(o *upload.Options) { o.Path, o.Delete, o.Holders = path, true, []stores.Store{b.store, empty} })
+	if want := (upload.Summary{Present: 1, Undeleted: 1}); sum != want || !errors.Is(err, upload.ErrFailed) || !exists(path) ||
+		!strings.Contains(b.lines.String(), "mem-empty does not have it") {
+		t.Errorf("%+v, %v, %s", sum, err, &b.lines)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+
 	// A catalogue that fails is asked again, and ends the upload in the end.
 	broken := errors.New("no catalogue")
 	c.errs = []error{broken, broken}

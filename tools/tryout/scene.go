@@ -141,7 +141,7 @@ func (s *scene) startBlobcache(ctx context.Context, o options, out io.Writer) er
 // setEnv tells the configurations where everything is.
 func (s *scene) setEnv() error {
 	size := strconv.FormatInt(cacheSize(total(s.blobs)), 10)
-	s.env = append(s.env, "TRYOUT_SIZE="+size)
+	s.env = append(s.env, "TRYOUT_SIZE="+size, "TRYOUT_CATALOGUE="+filepath.Join(s.dir, "catalogue"))
 	for name, dir := range map[string]string{"TRYOUT_MOUNT": "mount", "TRYOUT_REFLECTOR_MOUNT": "reflector-mount"} {
 		path := filepath.Join(s.dir, dir)
 		if err := os.Mkdir(path, 0o700); err != nil {
