@@ -1,11 +1,13 @@
 package testbed
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -247,7 +249,32 @@ func (s *MariaDBServer) Kill() {
 }
 
 // Freeze halts the server: it keeps its connections, takes new ones as far as the kernel does, and says nothing.
-func (s *MariaDBServer) Freeze() error { return syscall.Kill(s.child.PID(), syscall.SIGSTOP) }
+func (s *MariaDBServer) Freeze() error {
+	if err := syscall.Kill(s.child.PID(), syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("testbed: freeze MariaDB: %w", err)
+	}
+	for deadline := time.Now().Add(time.Minute); !stopped(s.child.PID()); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.New("testbed: freeze MariaDB: it goes on")
+		}
+	}
+	return nil
+}
+
+// stopped says whether all threads of a process are halted, which takes the kernel a moment.
+func stopped(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, path := range threads {
+		stat, readErr := os.ReadFile(path)
+		if readErr != nil {
+			continue // it has ended
+		}
+		if _, state, ok := bytes.Cut(stat, []byte(") ")); !ok || !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return err == nil
+}
 
 // Thaw lets a frozen server go on.
 func (s *MariaDBServer) Thaw() error { return syscall.Kill(s.child.PID(), syscall.SIGCONT) }

@@ -12,6 +12,9 @@ import (
 
 // Stored is described at metadata.Catalogue.
 func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
 	stored := make([]bool, len(hashes))
 	for from := 0; from < len(hashes); from += metadata.BatchSize {
 		to := min(from+metadata.BatchSize, len(hashes))
@@ -25,7 +28,7 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 			return nil, err
 		}
 	}
-	return stored, c.open(ctx)
+	return stored, nil
 }
 
 // open is an error after Close, or when the context has ended: what a call without hashes comes to.

@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"encoding/binary"
 	"path/filepath"
 	"testing"
 	"time"
@@ -54,7 +55,21 @@ func wantWhole(t testing.TB, path string) {
 		for err := range tx.Check() {
 			t.Error(err)
 		}
-		return nil
+		rows, stored := uint64(0), uint64(0)
+		err := tx.Bucket([]byte("blobs")).ForEach(func(_, value []byte) error {
+			rows, stored = rows+1, stored+uint64(value[0])
+			return nil
+		})
+		for key, want := range map[string]uint64{"rows": rows, "stored": stored} {
+			got := uint64(0)
+			if b := tx.Bucket([]byte("meta")).Get([]byte(key)); b != nil {
+				got = binary.BigEndian.Uint64(b)
+			}
+			if got != want {
+				t.Errorf("%s is %d, and there are %d", key, got, want)
+			}
+		}
+		return err
 	})
 	if err != nil {
 		t.Error(err)

@@ -11,8 +11,8 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if c.opts.Tracking == metadata.TrackNone {
-		return c.open(ctx)
+	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
 		if fresh, err := c.allFresh(ctx, batch); err != nil || fresh {
@@ -33,7 +33,7 @@ func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // allFresh says whether a batch of accesses changes nothing, as most do not: then it costs no commit.
@@ -125,6 +125,9 @@ func (t *tx) eachStream(h blob.Hash, fn func(sd blob.Hash, value []byte) error) 
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		err := c.update(ctx, len(batch), func(t *tx) error {
 			if c.opts.SoftDeletes {
@@ -136,7 +139,7 @@ func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // unstore notes blobs as not stored.

@@ -88,8 +88,13 @@ func (c *Catalogue) commit(group []*write) {
 }
 
 func (c *Catalogue) transact(group []*write) error {
+	if c.stuck {
+		return errStuck
+	}
+	var running *bbolt.Tx
 	err := recovered(func() error {
 		return c.db.Update(func(t *bbolt.Tx) error {
+			running = t
 			tx := newTx(t)
 			for _, w := range group {
 				if err := w.do(tx); err != nil {
@@ -99,9 +104,14 @@ func (c *Catalogue) transact(group []*write) error {
 			return tx.count()
 		})
 	})
+	// A transaction that met damage even while it was undone has not given its lock back. The next would wait for ever.
+	c.stuck = running != nil && running.DB() != nil
 	if err != nil {
 		c.opts.Logger.Error("bolt: a commit failed", "path", c.opts.Path, "err", err)
 		return fmt.Errorf("write to the catalogue %s: %w", c.opts.Path, explain(err))
 	}
 	return nil
 }
+
+// errStuck is the error of all writes after one that could not be undone.
+var errStuck = fmt.Errorf("%w: an earlier write met damage: stop this process, and then: %s", metadata.ErrUnavailable, mend)

@@ -29,7 +29,8 @@ type Catalogue struct {
 	opts  Options
 	db    *bbolt.DB
 	queue chan *write
-	ended chan struct{} // closed when the goroutine that commits has ended
+	stuck bool          // of the goroutine that commits: the lock of writers is lost
+	ended chan struct{} // closed when that goroutine has ended
 
 	mu     sync.Mutex
 	closed bool
@@ -171,7 +172,9 @@ func create(path string) error {
 		return explain(err)
 	}
 	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return explain(err)
+		if err := os.Rename(f.Name(), path); err != nil { // some file systems have no links
+			return explain(err)
+		}
 	}
 	return explain(syncFolder(dir))
 }
@@ -197,6 +200,9 @@ func (c *Catalogue) Close() error {
 	c.calls.Wait()
 	close(c.queue)
 	<-c.ended
+	if c.stuck { // it would wait for the lock; the file is closed with the process
+		return fmt.Errorf("close the catalogue %s: %w", c.opts.Path, errStuck)
+	}
 	if err := c.db.Close(); err != nil {
 		return fmt.Errorf("close the catalogue %s: %w", c.opts.Path, err)
 	}

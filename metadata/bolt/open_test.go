@@ -195,3 +195,19 @@ func TestDamagedPages(t *testing.T) {
 		}
 	}
 }
+
+// A file that somebody cuts while it is open fails calls, and neither ends the process nor holds anything up.
+func TestCutWhileOpen(t *testing.T) {
+	leaktest.Check(t)
+	path := filled(t)
+	c := open(t, bolt.Options{Path: path, Tracking: metadata.TrackBlobs})
+	if err := os.Truncate(path, 2*4096); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		metadatatest.Every(t, t.Context(), c, metadata.ErrUnavailable)
+	}
+	if err := c.Close(); !errors.Is(err, metadata.ErrUnavailable) {
+		t.Errorf("Close: %v, want to hear that the file was not closed", err)
+	}
+}

@@ -13,6 +13,9 @@ import (
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for _, b := range blobs {
 		if err := b.Check(); err != nil {
 			return err
@@ -117,7 +120,7 @@ func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD) error {
 	return t.contents.Put(sd.Hash[:], list)
 }
 
-// merge is the hashes in the order of a list, each once, followed by those that were noted before and are not in it.
+// merge is the hashes that were noted before, followed by those of a list that were not.
 func merge(before []byte, list []blob.Hash) []byte {
 	out := make([]byte, 0, max(len(before), blob.HashSize*len(list)))
 	seen := make(map[blob.Hash]struct{}, len(list))
@@ -127,13 +130,13 @@ func merge(before []byte, list []blob.Hash) []byte {
 			out = append(out, h[:]...)
 		}
 	}
-	for _, h := range list {
-		add(h)
-	}
 	for b := range slices.Chunk(before, blob.HashSize) {
 		if len(b) == blob.HashSize {
 			add(blob.Hash(b))
 		}
+	}
+	for _, h := range list {
+		add(h)
 	}
 	return out
 }
@@ -146,6 +149,9 @@ func sorted(hashes []blob.Hash) []blob.Hash {
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		err := c.update(ctx, len(batch), func(t *tx) error {
 			for _, h := range sorted(batch) {

@@ -221,26 +221,40 @@ func (s *suite) contexts() {
 
 // Close waits for calls under way, ends what comes later, and can be repeated.
 func (s *suite) close() {
-	h := Hashes("close", 2000)
+	h := Hashes("close", 200)
 	s.ok(s.c.PutBlobs(s.Context(), Blobs(9, noon(), h[0])))
+	const workers = 8
 	var wg sync.WaitGroup
-	for i := range 8 {
+	ready := make(chan struct{}, workers)
+	for i := range workers {
 		wg.Go(func() {
-			for n := i; n < len(h); n += 8 {
-				err := s.c.PutBlobs(s.Context(), Blobs(9, noon(), h[n]))
+			for n := 0; ; n++ {
+				err := s.c.PutBlobs(s.Context(), Blobs(9, noon(), h[(i+n*workers)%len(h)]))
 				if errors.Is(err, metadata.ErrUnavailable) {
 					return // it is closed, and so is all that comes later
 				}
 				if err != nil {
 					s.Error(err)
 				}
+				if n == 3 {
+					ready <- struct{}{}
+				}
 			}
 		})
+	}
+	for range workers {
+		<-ready
 	}
 	s.ok(s.c.Close())
 	s.ok(s.c.Close())
 	wg.Wait()
 	Every(s.T, s.Context(), s.c, metadata.ErrUnavailable)
+	if _, err := s.c.Stored(s.Context(), nil); !errors.Is(err, metadata.ErrUnavailable) {
+		s.Errorf("Stored of nothing: %v", err)
+	}
+	if err := s.c.Delete(s.Context(), nil); !errors.Is(err, metadata.ErrUnavailable) {
+		s.Errorf("Delete of nothing: %v", err)
+	}
 	s.open()
 	s.wantStored(1, h[0])
 }

@@ -2,6 +2,7 @@ package metadatatest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -56,6 +57,17 @@ func (s *suite) blobs() {
 			s.Errorf("row %v, %v, want the length that was noted first", r, ok)
 		}
 	}
+	many := make([]metadata.Blob, 200)
+	for i := range many {
+		many[i] = metadata.Blob{Hash: Hash(fmt.Sprint("many ", i%3)), Length: 1 + i, At: noon()}
+	}
+	s.ok(s.c.PutBlobs(s.Context(), many))
+	for i, b := range many[:3] {
+		if r, ok := s.row(b.Hash); !ok || r.Length != 1+i {
+			s.Errorf("row %v, %v, want the length that the batch gives first", r, ok)
+		}
+	}
+	s.ok(s.c.Delete(s.Context(), []blob.Hash{many[0].Hash, many[1].Hash, many[2].Hash}))
 	s.open()
 	s.wantStored(2, h...)
 	if n, err := s.c.Count(s.Context()); n != 2 || err != nil {
@@ -131,6 +143,8 @@ func (s *suite) strangeStreams() {
 	s.ok(s.c.PutStream(s.Context(), sd, Stream("few", content[0])))
 	s.wantMissing(sd.Hash, true, content[0])
 	s.ok(s.c.PutStream(s.Context(), sd, Stream("few", content...)))
+	s.wantMissing(sd.Hash, true, content...)
+	s.ok(s.c.PutStream(s.Context(), sd, Stream("few", content[1])))
 	s.wantMissing(sd.Hash, true, content...)
 
 	for name, streamHash := range map[string]string{

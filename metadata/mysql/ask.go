@@ -22,9 +22,12 @@ const (
 // marks are placeholders for a list.
 func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
+// listFit is how many hashes go into one statement.
+func (s *session) listFit() int { return s.t.fit(hashBytes, listSize) }
+
 // eachList calls do with the placeholders and the values of one statement after the other.
 func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any) error) error {
-	for list := range slices.Chunk(hashes, s.t.fit(hashBytes, listSize)) {
+	for list := range slices.Chunk(hashes, s.listFit()) {
 		args := make([]any, len(list))
 		for i, h := range list {
 			args[i] = h.String()
@@ -38,6 +41,9 @@ func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any)
 
 // Stored is described at metadata.Catalogue.
 func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
 	stored := make([]bool, 0, len(hashes))
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		there := make(map[blob.Hash]struct{}, len(batch))
@@ -64,7 +70,7 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 			stored = append(stored, is)
 		}
 	}
-	return stored, c.open(ctx)
+	return stored, nil
 }
 
 // open is an error after Close, or when the context has ended: what a call without hashes comes to.

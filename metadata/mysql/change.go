@@ -14,8 +14,8 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if c.opts.Tracking == metadata.TrackNone {
-		return c.open(ctx)
+	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
 		err := c.run(ctx, "note accesses", func(ctx context.Context, s *session) error { return s.touch(ctx, batch) })
@@ -23,7 +23,7 @@ func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // target is a row that an access is noted on.
@@ -64,22 +64,18 @@ func (s *session) touch(ctx context.Context, accesses []metadata.Access) error {
 		return nil
 	}
 	slices.SortFunc(stale, func(a, b *target) int { return cmp.Compare(a.id, b.id) })
-	if s.inTx {
-		return s.setTimes(ctx, table, stale)
-	}
-	if err := s.begin(ctx); err != nil {
-		return err
-	}
-	if err := s.setTimes(ctx, table, stale); err != nil {
-		return err
-	}
-	return s.commit(ctx)
+	return s.one(ctx, s.inTx || len(stale) <= s.timesFit(), func() error { return s.setTimes(ctx, table, stale) })
+}
+
+// timesFit is how many times go into one statement.
+func (s *session) timesFit() int {
+	const timeBytes = 60
+	return s.t.fit(timeBytes, listSize)
 }
 
 // setTimes writes times. Those of one statement are mostly the same.
 func (s *session) setTimes(ctx context.Context, table string, stale []*target) error {
-	const timeBytes = 60
-	for list := range slices.Chunk(stale, s.t.fit(timeBytes, listSize)) {
+	for list := range slices.Chunk(stale, s.timesFit()) {
 		var ids, cases []any
 		same := true
 		for _, t := range list {
@@ -154,22 +150,27 @@ func (s *session) targets(ctx context.Context, hashes []blob.Hash, queries ...st
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
-		err := c.transact(ctx, "note deleted blobs", func(ctx context.Context, s *session) error {
-			if c.opts.SoftDeletes {
+		err := c.run(ctx, "note deleted blobs", func(ctx context.Context, s *session) error {
+			if !c.opts.SoftDeletes {
+				return s.transact(ctx, func() error { return s.delete(ctx, batch) })
+			}
+			return s.one(ctx, len(batch) <= s.listFit(), func() error {
 				return s.eachList(batch, func(marks string, args []any) error {
 					_, err := s.exec(ctx, "UPDATE blob_ SET is_stored = 0 WHERE hash IN ("+marks+")", args...)
 					return err
 				})
-			}
-			return s.delete(ctx, batch)
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 // delete removes streams, whose links go with them, and then the blobs that no stream names. The rows are locked first:

@@ -216,6 +216,14 @@ func TestRefusals(t *testing.T) {
 	admin("SET GLOBAL read_only = 0")
 	must(t, put(t, writer, "c"))
 
+	admin("CREATE USER maker@'127.0.0.1' IDENTIFIED BY 'p'; GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES ON made.* TO maker@'127.0.0.1';" +
+		"CREATE DATABASE made")
+	o := options(s, "made")
+	o.User, o.Password, o.CreateSchema = "maker", "p", true
+	maker := open(t, o)
+	defer maker.Close()
+	must(t, put(t, maker, "a"))
+
 	// KILL from outside ends one connection, or one statement, and no call.
 	for _, kill := range []string{"CONNECTION", "QUERY"} {
 		tx, err := s.DB.BeginTx(t.Context(), nil)

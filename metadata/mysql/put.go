@@ -29,6 +29,9 @@ const rowBytes = hashBytes + 50
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for _, b := range blobs {
 		if err := b.Check(); err != nil {
 			return err
@@ -41,21 +44,26 @@ func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
 			rows[i] = insert{b.Hash, true, b.Length, metadata.Noted(b.At)}
 			accesses[i] = metadata.Access{Hash: b.Hash, At: b.At}
 		}
-		err := c.transact(ctx, "note blobs", func(ctx context.Context, s *session) error {
-			if err := s.insertBlobs(ctx, rows); err != nil {
-				return err
+		err := c.run(ctx, "note blobs", func(ctx context.Context, s *session) error {
+			if c.opts.Tracking != metadata.TrackStreams {
+				return s.one(ctx, len(rows) <= s.rowsFit(), func() error { return s.insertBlobs(ctx, rows) })
 			}
-			if c.opts.Tracking == metadata.TrackStreams {
+			return s.transact(ctx, func() error {
+				if err := s.insertBlobs(ctx, rows); err != nil {
+					return err
+				}
 				return s.touch(ctx, accesses)
-			}
-			return nil
+			})
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
+
+// rowsFit is how many inserts go into one statement.
+func (s *session) rowsFit() int { return s.t.fit(rowBytes, metadata.BatchSize) }
 
 // insertBlobs inserts rows, or raises those that are there. It sorts them.
 func (s *session) insertBlobs(ctx context.Context, rows []insert) error {
@@ -69,7 +77,7 @@ func (s *session) insertBlobs(ctx context.Context, rows []insert) error {
 		tail += ", last_accessed_at = IF(last_accessed_at IS NULL OR last_accessed_at < VALUES(last_accessed_at) - INTERVAL 6 HOUR, " +
 			"VALUES(last_accessed_at), last_accessed_at)"
 	}
-	for list := range slices.Chunk(rows, s.t.fit(rowBytes, metadata.BatchSize)) {
+	for list := range slices.Chunk(rows, s.rowsFit()) {
 		args := make([]any, 0, 4*len(list))
 		for _, r := range list {
 			args = append(args, r.hash.String(), r.stored, sql.NullInt64{Int64: int64(r.length), Valid: r.length > 0})
@@ -190,20 +198,25 @@ func (s *session) insertLinks(ctx context.Context, streamID uint64, content []bl
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
-		err := c.transact(ctx, "note blocked blobs", func(ctx context.Context, s *session) error {
-			return s.eachList(batch, func(marks string, args []any) error {
-				values := strings.ReplaceAll(marks, "?", "(?)")
-				_, err := s.exec(ctx, "INSERT INTO blocked (hash) VALUES "+values+" ON DUPLICATE KEY UPDATE hash = blocked.hash", args...)
-				return err
+		err := c.run(ctx, "note blocked blobs", func(ctx context.Context, s *session) error {
+			return s.one(ctx, len(batch) <= s.listFit(), func() error {
+				return s.eachList(batch, func(marks string, args []any) error {
+					values := strings.ReplaceAll(marks, "?", "(?)")
+					_, err := s.exec(ctx, "INSERT INTO blocked (hash) VALUES "+values+" ON DUPLICATE KEY UPDATE hash = blocked.hash", args...)
+					return err
+				})
 			})
 		})
 		if err != nil {
 			return err
 		}
 	}
-	return c.open(ctx)
+	return nil
 }
 
 func sorted(hashes []blob.Hash) []blob.Hash {

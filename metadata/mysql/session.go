@@ -50,7 +50,7 @@ func (c *Catalogue) run(ctx context.Context, what string, do func(context.Contex
 		case v.hour && ahead == 0:
 			ahead = time.Hour
 		case attempt >= v.attempts || time.Since(start) > c.opts.Timeout:
-			c.opts.Logger.Warn("mysql: "+what, "attempts", attempt, "err", v.err)
+			c.opts.Logger.Debug("mysql: a call failed", "call", what, "attempts", attempt, "err", v.err)
 			return fmt.Errorf("%s: %w", what, v.err)
 		}
 		pause(ctx, attempt)
@@ -87,18 +87,31 @@ func (c *Catalogue) attempt(ctx context.Context, ahead time.Duration, do func(co
 	return err
 }
 
-// transact does a batch in a transaction. It is begun and ended by statements, because database/sql does not give the
-// context to a commit, which a server that stands still then holds up.
+// transact does a batch in a transaction.
 func (c *Catalogue) transact(ctx context.Context, what string, do func(context.Context, *session) error) error {
 	return c.run(ctx, what, func(ctx context.Context, s *session) error {
-		if err := s.begin(ctx); err != nil {
-			return err
-		}
-		if err := do(ctx, s); err != nil {
-			return err
-		}
-		return s.commit(ctx)
+		return s.transact(ctx, func() error { return do(ctx, s) })
 	})
+}
+
+// transact runs statements in a transaction. It is begun and ended by statements, because database/sql does not give the
+// context to a commit, which a server that stands still then holds up.
+func (s *session) transact(ctx context.Context, do func() error) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return s.commit(ctx)
+}
+
+// one runs what is one statement as it is, since that is a transaction, and all else in one.
+func (s *session) one(ctx context.Context, is bool, do func() error) error {
+	if is {
+		return do()
+	}
+	return s.transact(ctx, do)
 }
 
 func (s *session) begin(ctx context.Context) error {
