@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/config"
@@ -38,7 +39,14 @@ func openCatalogue(ctx context.Context, d *config.Database, log *slog.Logger) (m
 func openDatabase(d *config.Database, log *slog.Logger) (metadata.Catalogue, error) {
 	tracking := metadata.Tracking(d.AccessTracking)
 	if d.Path != "" {
-		return bolt.Open(bolt.Options{Path: d.Path, Tracking: tracking, SoftDeletes: true, Logger: log})
+		if _, err := os.Stat(d.Path); err != nil { // bolt would make an empty one, which knows nothing
+			return nil, fmt.Errorf("there is no catalogue to ask: %w", err)
+		}
+		c, err := bolt.Open(bolt.Options{Path: d.Path, Tracking: tracking, SoftDeletes: true, Logger: log})
+		if err != nil {
+			return nil, fmt.Errorf("%w; where the store itself writes this file, leave database out", err)
+		}
+		return c, nil
 	}
 	return mysql.New(mysql.Options{
 		User: d.User, Password: d.Password, Host: d.Host, Port: d.Port, Database: d.Name,

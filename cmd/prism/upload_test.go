@@ -146,6 +146,10 @@ func TestUploadAsksTheCatalogue(t *testing.T) {
 		wantRun(t, 0, "; 3 were stored already", "upload", blobs, "--conf-dir", dir)
 		wantRun(t, 0, "uploaded 3 blobs", "upload", blobs, "--conf-dir", dir, "--skipExistsCheck")
 	}
+	both := uploadConf(t, fmt.Sprintf("store: {db_backed: {path: %s, store: %s}}\ndatabase: {path: %s}\n", path, bucketOf(s3), path))
+	wantRun(t, 1, "leave database out", "upload", blobs, "--conf-dir", both)
+	none := uploadConf(t, "store: "+bucketOf(s3)+"\ndatabase: {path: "+path+"-none}\n")
+	wantRun(t, 1, "upload.yaml:2:1: database: there is no catalogue to ask", "upload", blobs, "--conf-dir", none)
 	wrong := uploadConf(t, "store: "+bucketOf(s3)+"\ndatabase: "+strings.Replace(database, maria.Password, "wrong", 1)+"\n")
 	wantRun(t, 1, "upload.yaml:2:1: database: ", "upload", blobs, "--conf-dir", wrong)
 	wantRun(t, 0, "uploaded 3 blobs", "upload", blobs, "--conf-dir", wrong, "--skipExistsCheck")
