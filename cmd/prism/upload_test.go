@@ -2,11 +2,13 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -202,42 +204,61 @@ func TestUploadFails(t *testing.T) {
 
 // TestUploadIsInterrupted: the first signal ends an upload with what is under way stored, and the next one does the rest.
 func TestUploadIsInterrupted(t *testing.T) {
-	sizes := make([]int, 300)
-	for i := range sizes {
-		sizes[i] = blob.MaxSize / 4
-	}
-	blobs, _ := blobFiles(t, sizes...)
 	s3 := testbed.S3(t)
-	dir := uploadConf(t, "store: "+bucketOf(s3)+"\n")
+	for n := 200; ; n *= 2 {
+		blobs, _ := blobFiles(t, slices.Repeat([]int{blob.MaxSize / 4}, n)...)
+		dir := uploadConf(t, "store: "+bucketOf(s3)+"\n")
+		said, left := interruptUpload(t, blobs, dir, n)
+		if left == 0 && n < 1600 {
+			continue // it was done before the signal came
+		}
+		if left == 0 || left == n {
+			t.Fatalf("%d of %d files are left: it was not stopped amidst the upload", left, n)
+		}
+		if !strings.Contains(said, fmt.Sprintf("uploaded %d blobs", n-left)) || !strings.Contains(said, "goes on from there") {
+			t.Errorf("%d left: %s", left, said)
+		}
+		wantRun(t, 0, fmt.Sprintf("uploaded %d blobs", left), "upload", blobs, "--conf-dir", dir, "--deleteBlobsAfterUpload")
+		if left := filesIn(t, blobs); left != 0 {
+			t.Errorf("%d files are left", left)
+		}
+		return
+	}
+}
+
+// interruptUpload uploads a folder of n files and sends a signal once the first of them is gone: what was said, and how
+// many files are left.
+func interruptUpload(t *testing.T, blobs, conf string, n int) (said string, left int) {
+	t.Helper()
 	log := filepath.Join(t.TempDir(), "log")
-	c, err := process.Start("upload", log, exec.Command(binary(t), "upload", blobs, "--conf-dir", dir, "--deleteBlobsAfterUpload"))
+	c, err := process.Start("upload", log, exec.Command(binary(t), "upload", blobs, "--conf-dir", conf, "--deleteBlobsAfterUpload"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := func() int {
-		entries, err := os.ReadDir(blobs)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
-	}
-	for end := time.Now().Add(time.Minute); left() == len(sizes) && time.Now().Before(end); {
+	defer c.Kill()
+	for end := time.Now().Add(time.Minute); filesIn(t, blobs) == n && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	if err := syscall.Kill(c.PID(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	select {
+	case <-c.Done():
+	default:
+		if err := syscall.Kill(c.PID(), syscall.SIGINT); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
 	}
 	<-c.Done()
 	text, err := os.ReadFile(log)
-	n := left()
-	if n == 0 || n == len(sizes) {
-		t.Fatalf("%d files are left: it was not stopped amidst the upload", n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err != nil || !strings.Contains(string(text), fmt.Sprintf("uploaded %d blobs", len(sizes)-n)) || !strings.Contains(string(text), "goes on from there") {
-		t.Errorf("%d left: %s, %v", n, text, err)
+	return string(text), filesIn(t, blobs)
+}
+
+func filesIn(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	wantRun(t, 0, fmt.Sprintf("uploaded %d blobs", n), "upload", blobs, "--conf-dir", dir, "--deleteBlobsAfterUpload")
-	if n := left(); n != 0 {
-		t.Errorf("%d files are left", n)
-	}
+	return len(entries)
 }
