@@ -48,7 +48,7 @@ build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in
 TRY = $(TRYOUT) -prism $(BIN) -from "$$($(GO) env GOROOT):/usr" -blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
 
 .PHONY: run
-run: build ## try it on real blobs, sent in and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
+run: build ## try it on a real file and real blobs, uploaded and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
 	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
 	@$(TRY)
 

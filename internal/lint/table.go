@@ -35,6 +35,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
+	{floor: 0, pkg: "internal/progress", mods: "github.com/schollz golang.org/x/term"},
 	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/sha384", mods: "golang.org/x/sys"},
 	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws github.com/go-sql-driver", net: true},
@@ -83,12 +84,12 @@ var table = []row{
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
-	{floor: 5, pkg: "frontends/download", ours: "blob protocol… stores… internal/…", mods: "github.com/schollz", net: true},
+	{floor: 5, pkg: "frontends/download", ours: "blob protocol… stores… internal/…", net: true},
 	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
 	{floor: 5, pkg: "frontends/peer", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/reflector", ours: "blob protocol… stores internal/…", net: true},
-	{floor: 5, pkg: "frontends/upload", ours: "blob protocol… stores metadata internal/…", mods: "github.com/schollz"},
+	{floor: 5, pkg: "frontends/upload", ours: "blob protocol… stores internal/…"},
 	{floor: 5, pkg: "frontends/upload/reflectclient", ours: "blob protocol/reflector", net: true},
 	{floor: 5, pkg: "frontends/frontendtest", ours: "blob protocol… stores… frontends/… internal/…", net: true},
 
