@@ -63,6 +63,7 @@ type Options struct {
 	SyncInterval time.Duration // default 1 s
 	IndexCache   int64         // default 64 MiB
 	Eviction     string        // name of a policy of engine/evict; default lru
+	KeepAll      bool          // evict nothing: a Put that finds no room is blob.ErrFull
 
 	Logger *slog.Logger // default: slog.Default()
 }

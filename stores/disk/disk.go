@@ -41,6 +41,7 @@ type Options struct {
 
 	Sync     string // always, interval (the default) or never
 	Eviction string // a policy of engine/evict; the default is lru
+	KeepAll  bool   // evict nothing: a Put that finds no room is blob.ErrFull
 
 	FS     diskfs.FS    // default: the operating system's
 	Logger *slog.Logger // default: slog.Default()
@@ -85,6 +86,7 @@ type backend interface {
 	Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 	Delete(ctx context.Context, h blob.Hash) error
 	Flush(ctx context.Context) error
+	WaitRecovered(ctx context.Context) error
 	Pinned() int
 	Stats() engine.Stats
 	Close() error
@@ -138,7 +140,7 @@ func (o Options) engine() engine.Options {
 	return engine.Options{
 		FS: o.FS, Dir: o.MountPoint,
 		MaxSize: o.MaxSize, MinFree: o.MinFree, SegmentSize: o.SegmentSize, IndexCache: o.IndexCache,
-		Sync: sync, Eviction: o.Eviction, Logger: o.Logger,
+		Sync: sync, Eviction: o.Eviction, KeepAll: o.KeepAll, Logger: o.Logger,
 	}
 }
 
