@@ -39,6 +39,8 @@ type Options struct {
 	SegmentSize int64 // mode segments: payload of a segment
 	IndexCache  int64 // RAM for the index; 0: 64 MiB
 
+	ScrubPeriod time.Duration // mode segments: within which all is read once; 0: never
+
 	Sync     string // always, interval (the default) or never
 	Eviction string // a policy of engine/evict; the default is lru
 	KeepAll  bool   // evict nothing: a Put that finds no room is blob.ErrFull
@@ -64,8 +66,8 @@ func (o Options) Check() error {
 		err = fmt.Errorf("sharding_size %d: use 0 to %d", o.ShardingSize, sharded.MaxPrefix)
 	case o.Mode == ModeSegments && o.ShardingSize > 0:
 		err = fmt.Errorf("sharding_size %d says one file a blob, and mode says segments: drop one of them", o.ShardingSize)
-	case o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0:
-		err = errors.New("a size is negative")
+	case o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ScrubPeriod < 0:
+		err = errors.New("a size or time is negative")
 	case syncErr != nil:
 		err = syncErr
 	case evictErr != nil:
@@ -140,7 +142,7 @@ func (o Options) engine() engine.Options {
 	return engine.Options{
 		FS: o.FS, Dir: o.MountPoint,
 		MaxSize: o.MaxSize, MinFree: o.MinFree, SegmentSize: o.SegmentSize, IndexCache: o.IndexCache,
-		Sync: sync, Eviction: o.Eviction, KeepAll: o.KeepAll, Logger: o.Logger,
+		Sync: sync, Eviction: o.Eviction, KeepAll: o.KeepAll, ScrubPeriod: o.ScrubPeriod, Logger: o.Logger,
 	}
 }
 

@@ -18,7 +18,7 @@ func TestInPlace(t *testing.T) {
 	blobs, most, segment, pause := 1500, 20_000, int64(16<<20), 300*time.Millisecond
 	root := t.TempDir()
 	if *onLoop {
-		blobs, segment, pause = 100_000, 64<<20, 6*time.Second
+		blobs, segment, pause = 100_000, 128<<20, 6*time.Second
 		root = loopFS(t, 2<<30)
 	}
 	b := filesBed(t, root, 5, blobs, most, 2)

@@ -189,8 +189,10 @@ func (m *Migration) put(ctx context.Context, v blob.Verified, kind blob.Kind) er
 			return nil
 		}
 		if tries == fullTries {
-			return fmt.Errorf("migrate: %w: %w: with --move on one disk it needs two segments and the index; what was moved is "+
-				"whole, so free some space and run it again", ErrRoom, err)
+			st := m.dst.Stats()
+			return fmt.Errorf("migrate: %w: %w (%d bytes are free on its disk, it uses %d and may use %d); it needs two segments "+
+				"and the index more than it holds. What was moved is whole: make room, or choose smaller segments, and run it again",
+				ErrRoom, err, st.FSFree, st.Used, st.Limit)
 		}
 		freed, err := m.land.settle(ctx)
 		if err != nil {
