@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -149,16 +150,15 @@ func (s *fileSource) look(r ref) (blob.Hash, blob.Kind, error) {
 }
 
 func (s *fileSource) read(r ref, buf []byte) ([]byte, error) {
-	d, h := s.parts(r)
-	f, size, err := d.Open(h)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errGone
-	case err != nil:
+	f, err := s.open(r)
+	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	size, err := f.Size()
 	switch {
+	case err != nil:
+		return nil, err
 	case size == 0:
 		return nil, badf("it is empty")
 	case size > blob.MaxSize:
@@ -169,6 +169,20 @@ func (s *fileSource) read(r ref, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	return buf[:size], nil
+}
+
+// open opens a file in a way that leaves its time of access as it is: the next run, if this one is killed, and whoever
+// serves the source tell the order by it. That takes the right to write it.
+func (s *fileSource) open(r ref) (diskfs.File, error) {
+	d, h := s.parts(r)
+	f, err := s.m.o.FS.Open(d.Path(h), true)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		f, err = s.m.o.FS.Open(d.Path(h), false)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errGone
+	}
+	return f, err
 }
 
 func (s *fileSource) place(r ref) Bad {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 )
 
 // maxBatch is the most that lands before it is made durable, and with Move freed in the source: with one flush for so much,
 // flushes cost little, and a source that is freed behind needs little room.
 const maxBatch = 64 << 20
+
+// landEvery is how long what has landed waits for more: a run that is killed leaves what is not freed in both places.
+const landEvery = time.Second
 
 // landing has the blobs that the destination has and that are not known to be durable there.
 type landing struct {
@@ -75,10 +79,13 @@ func (l *landing) settle(ctx context.Context) (int, error) {
 
 // loop makes rounds until nothing more lands, and the last is done.
 func (l *landing) loop(ctx context.Context) {
+	tick := time.NewTicker(landEvery)
+	defer tick.Stop()
 	for {
 		ended := false
 		select {
 		case <-l.wake:
+		case <-tick.C:
 		case <-l.last:
 			ended = true
 		}

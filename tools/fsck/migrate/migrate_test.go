@@ -14,6 +14,7 @@ import (
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/segments"
 	"github.com/OdyseeTeam/prism/segments/mount"
+	"github.com/OdyseeTeam/prism/sharded"
 	"github.com/OdyseeTeam/prism/tools/fsck/migrate"
 )
 
@@ -152,6 +153,26 @@ func TestDamagedRecordStays(t *testing.T) {
 	b.mustHave(t, migrate.Segments, 0)
 	if files, err := os.ReadDir(filepath.Join(b.from, "segments")); err != nil || len(files) != 1 {
 		t.Errorf("left of the source: %v %v", files, err)
+	}
+}
+
+// Reading a file leaves its time of access as it is, so a copy, whole or not, does not turn the source's order over.
+func TestTimesStay(t *testing.T) {
+	b := filesBed(t, t.TempDir(), 12, 20, 5000, 2)
+	times := func() (out []time.Time) {
+		for _, h := range b.blobs {
+			info, err := sharded.At(diskfs.OS(), b.from, 2).Stat(h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, info.Used)
+		}
+		return out
+	}
+	before := times()
+	run(t, migrate.Options{From: b.from, To: b.to})
+	if !slices.Equal(before, times()) {
+		t.Error("the copy changed when files were used")
 	}
 }
 
