@@ -35,8 +35,9 @@ type scrub struct {
 }
 
 const (
-	// scrubSave is how often the position is written down, at most; an end of a pass and Close write it too.
-	scrubSave = time.Minute
+	// scrubSave is how often the position is written down, at most; an end of a pass and Close write it too. A mount that
+	// only serves hits should write next to nothing, and to read a quarter of an hour again is no harm.
+	scrubSave = 15 * time.Minute
 	// scrubNap is the shortest pause: those of small blobs are joined.
 	scrubNap = 20 * time.Millisecond
 	// scrubHurry is how much faster than the period asks a scrub that is late may read: the program was not running, or had
