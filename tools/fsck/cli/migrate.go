@@ -55,6 +55,9 @@ func (c *Migrate) Run(ctx context.Context, to streams) error {
 	} else if rep.Holds != "" {
 		printReport(to.out, rep)
 	}
+	if errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("it was ended before its end; run it again to go on: %w", err)
+	}
 	if err == nil && !rep.Clean() {
 		err = fmt.Errorf("%w: %d bad blobs stay in %s", ErrFindings, rep.Bad, rep.From)
 	}
