@@ -33,6 +33,7 @@ KILLS        ?= 200
 RECEIPTS     ?= 50
 CATALOGUE_KILLS ?= 100
 POWER_CUTS   ?= 100
+MIGRATIONS   ?= 100
 BENCH        ?= .
 PKGS         ?= ./...
 
@@ -72,8 +73,9 @@ race: ## run every test under the race detector (needs a C compiler)
 crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
+crash: MIGRATE = $(GO) test -count=1 -timeout 60m -v ./tools/fsck/migrate
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
@@ -85,6 +87,8 @@ crash: ## 10000 power cuts in memory, all short sequences, every failing call, e
 	$(PROGRAM) -run '^TestDrainOf'
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
+	$(MIGRATE) -run '^TestKilled$$' -kills $(MIGRATIONS)
+	$(ALONE) $(MIGRATE) -run '^TestInPlace$$' -loop
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s each)

@@ -20,7 +20,7 @@
 //
 // One commits to the index (commit.go), one syncs and moves watermarks (flush.go), one creates segments ahead of need
 // (roll.go), one evicts (evict.go), one gives space back (reclaim.go), one removes what turned out to be unreadable
-// (get.go), and one does what an unclean stop left over (recover.go). All end with Close.
+// (get.go), one does what an unclean stop left over (recover.go), and one reads everything once in a while (scrub.go). All end with Close.
 //
 // Locks: committer.rows before seg.mu and segments.Segment's own; active.mu before seg.mu; flushing before all of them.
 // Whatever the committer calls back (apply, after) takes none of committer.rows and flushing, and does not commit.

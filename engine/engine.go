@@ -74,6 +74,7 @@ type Engine struct {
 	closing  sync.Once
 	closeErr error
 
+	scrub scrub
 	stats counters
 }
 
@@ -195,6 +196,9 @@ func (e *Engine) start(left []leftover, since uint64) {
 	e.workers.Go(e.reclaimLoop)
 	e.workers.Go(e.janitor)
 	e.workers.Go(func() { e.recoverLoop(left, since) })
+	if e.o.ScrubPeriod > 0 {
+		e.workers.Go(e.scrubLoop)
+	}
 }
 
 // waitShortly gives recovery a moment, so that after an ordinary crash nothing is missing when Open returns.

@@ -45,6 +45,10 @@ func (e *Engine) evictLoop() {
 // evictExcess evicts until nothing is missing. When a whole pass over the order finds nothing to evict, puts are
 // turned away until something changes.
 func (e *Engine) evictExcess() {
+	if e.o.KeepAll {
+		e.refuseIfFull()
+		return
+	}
 	passes := 0
 	last := e.seq.Load() // a pass ends where it began to keep records: those stand behind it in the order
 	for e.excess() > 0 && e.running() {
@@ -65,13 +69,18 @@ func (e *Engine) evictExcess() {
 		}
 		if b.end {
 			if passes++; passes > 1 {
-				if e.used()+activeCharge(e.o.SegmentSize)-e.pending.Load() > e.limit.Load() {
-					e.act.setRefusal(blob.ErrFull)
-				}
+				e.refuseIfFull()
 				return
 			}
 			e.evictFrom, last = 0, e.seq.Load()
 		}
+	}
+}
+
+// refuseIfFull turns puts away while there is no room for a segment, nor about to be.
+func (e *Engine) refuseIfFull() {
+	if e.measured.Load() && e.used()+activeCharge(e.o.SegmentSize)-e.pending.Load() > e.limit.Load() {
+		e.act.setRefusal(blob.ErrFull)
 	}
 }
 

@@ -134,7 +134,8 @@ func (e *Engine) collectMarks() ([]mark, uint64, error) {
 			if s.Gaps() || s.row.State == index.StateFailed {
 				since = e.marked
 			}
-			if p := s.Prefix(); p > s.row.Watermark && s.row.State != index.StateFailed {
+			// Slots above a gap are acknowledged too: their segment is synced, though its mark stays.
+			if p := s.Prefix(); (p > s.row.Watermark || s.Gaps()) && s.row.State != index.StateFailed {
 				marks = append(marks, mark{s, p})
 			}
 		}

@@ -63,6 +63,11 @@ type Options struct {
 	SyncInterval time.Duration // default 1 s
 	IndexCache   int64         // default 64 MiB
 	Eviction     string        // name of a policy of engine/evict; default lru
+	KeepAll      bool          // evict nothing: a Put that finds no room is blob.ErrFull
+
+	// ScrubPeriod is the time within which every payload is read once and compared with its CRC, whether anybody asks for it
+	// or not. 0: never.
+	ScrubPeriod time.Duration
 
 	Logger *slog.Logger // default: slog.Default()
 }
@@ -93,8 +98,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
 		return o, fmt.Errorf("%w: no folder", ErrOptions)
 	}
-	if o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ActiveSegments < 0 || o.OpenSegments < 0 {
-		return o, fmt.Errorf("%w: a negative size", ErrOptions)
+	if o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ActiveSegments < 0 || o.OpenSegments < 0 || o.ScrubPeriod < 0 {
+		return o, fmt.Errorf("%w: a negative size or time", ErrOptions)
 	}
 	if o.FS == nil {
 		o.FS = diskfs.OS()

@@ -39,6 +39,8 @@ type Stats struct {
 	IOErrors                      map[string]int64 // by kind
 	Recovering, IndexFailed, Full bool
 
+	Scrub ScrubStats
+
 	Open        int // segments that are open and mapped
 	Pinned      int // handles that are out
 	ColdBuffers int // buffers of cold reads that are out
@@ -98,7 +100,8 @@ func (e *Engine) Stats() Stats {
 		Punched:        c.punched.Load(), Unlinked: c.unlinked.Load(),
 		Quarantined: c.quarantined.Load(), RecoveredBlobs: c.recoveredBlobs.Load(),
 		IOErrors: faults, Recovering: e.recovering(), IndexFailed: e.ix.Err() != nil, Full: e.act.refusal() != nil,
-		Open: e.files.Open(), Pinned: e.Pinned(), ColdBuffers: e.bufs.Out(), Pebble: e.ix.Stats(),
+		Scrub: e.scrubStats(),
+		Open:  e.files.Open(), Pinned: e.Pinned(), ColdBuffers: e.bufs.Out(), Pebble: e.ix.Stats(),
 	}
 }
 

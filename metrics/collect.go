@@ -204,9 +204,17 @@ func (c *collector) collectDisk(s sink, st engine.Stats, name string) {
 		{o.diskUnlinked, st.Unlinked}, {o.diskQuarantined, st.Quarantined}, {o.diskRecovered, st.RecoveredBlobs},
 		{o.diskColdBuffers, int64(st.ColdBuffers)}, {o.indexStalls, st.Pebble.WriteStalls},
 		{o.indexSlow, st.Pebble.SlowWrites}, {o.indexDebt, st.Pebble.CompactionDebt},
+		{o.scrubBlobs, st.Scrub.Blobs}, {o.scrubBytes, st.Scrub.Bytes},
+		{o.scrubFindings, st.Scrub.Findings}, {o.scrubPasses, st.Scrub.Passes},
 	} {
 		s.put(v.family, float64(v.value), l...)
 	}
+	s.put(o.scrubDone, st.Scrub.Done, l...)
+	began := 0.0
+	if !st.Scrub.Began.IsZero() {
+		began = float64(st.Scrub.Began.Unix())
+	}
+	s.put(o.scrubBegan, began, l...)
 	s.put(o.diskOpen, st.OpenTime.Seconds(), l...)
 	s.put(o.diskEvictAge, st.LastEvictedAge.Seconds(), l...)
 	for state, n := range st.Segments {

@@ -23,6 +23,8 @@ type own struct {
 	diskPunched, diskUnlinked, diskQuarantined, diskRecovered               family
 	diskErrors, diskOpen, diskState, diskColdBuffers                        family
 	indexStalls, indexSlow, indexDebt                                       family
+	scrubBlobs, scrubBytes, scrubFindings, scrubPasses                      family
+	scrubDone, scrubBegan                                                   family
 
 	overHTTP, overHTTP3 httpFamilies
 	overPeer            serverFamilies
@@ -117,6 +119,12 @@ func (o *own) disk() {
 	o.diskErrors = o.counter("disk_io_errors_total", "Faults of the disk, by kind.", append(labels, "kind")...)
 	o.diskOpen = o.gauge("disk_open_seconds", "How long the mount took to open.", labels...)
 	o.diskState = o.gauge("disk_condition", "1 while the condition holds: recovering, index_failed, full.", append(labels, "condition")...)
+	o.scrubBlobs = o.counter("scrub_blobs_total", "Blobs that the scrub has read.", labels...)
+	o.scrubBytes = o.counter("scrub_bytes_total", "Bytes of the blobs that the scrub has read.", labels...)
+	o.scrubFindings = o.counter("scrub_findings_total", "Blobs that the scrub found bad or unreadable.", labels...)
+	o.scrubPasses = o.counter("scrub_passes_total", "Times that the scrub has come to the end of the mount.", labels...)
+	o.scrubDone = o.gauge("scrub_pass_ratio", "Part of this pass of the scrub that is done, 0 to 1.", labels...)
+	o.scrubBegan = o.gauge("scrub_pass_start_timestamp_seconds", "When this pass of the scrub began, or is to begin; 0: it is off.", labels...)
 	o.diskColdBuffers = o.gauge("disk_cold_read_buffers", "Buffers of reads past the page cache that are in use.", labels...)
 	o.indexStalls = o.counter("index_write_stalls_total", "Times that commits waited for the index.", labels...)
 	o.indexSlow = o.counter("index_slow_writes_total", "Writes of the index that took longer than 5 s.", labels...)

@@ -6,11 +6,9 @@ package segments
 func (s *Segment) Pin(slot uint32) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.dead.has(slot) {
+	if !s.holdLocked(slot) {
 		return false
 	}
-	s.pins[slot]++
-	s.recent = true
 	if s.fresh.has(slot) {
 		s.fresh.clear(slot)
 	} else {
@@ -19,7 +17,23 @@ func (s *Segment) Pin(slot uint32) bool {
 	return true
 }
 
-// Unpin ends one Pin. The last one of a dead record runs what Kill left to be done.
+// Hold is Pin for whoever reads a record for its own sake: the record is not touched.
+func (s *Segment) Hold(slot uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holdLocked(slot)
+}
+
+func (s *Segment) holdLocked(slot uint32) bool {
+	if s.closed || s.dead.has(slot) {
+		return false
+	}
+	s.pins[slot]++
+	s.recent = true
+	return true
+}
+
+// Unpin ends one Pin or Hold. The last one of a dead record runs what Kill left to be done.
 func (s *Segment) Unpin(slot uint32) {
 	s.mu.Lock()
 	if s.pins[slot] == 0 {

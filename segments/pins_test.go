@@ -25,6 +25,22 @@ func mustPanic(t *testing.T, what string, f func()) {
 	f()
 }
 
+func TestHoldIsAPinThatTouchesNothing(t *testing.T) {
+	s := memBed(t).create(t, 1, 64)
+	if !s.Hold(3) || s.Touched(3) || s.Pins() != 1 {
+		t.Fatalf("held: touched %t, %d pins", s.Touched(3), s.Pins())
+	}
+	ran := false
+	s.Kill(3, func() { ran = true })
+	if ran || s.Hold(3) {
+		t.Fatal("the hold did not keep the slot, or a dead one is held")
+	}
+	s.Unpin(3)
+	if !ran || s.Pins() != 0 {
+		t.Fatal("the hold did not end")
+	}
+}
+
 func TestKillWaitsForTheLastPin(t *testing.T) {
 	s := memBed(t).create(t, 1, 64)
 	ran := 0

@@ -56,6 +56,33 @@ func Open(fsys diskfs.FS, root string, prefix int) (*Dir, error) {
 	return d, nil
 }
 
+// At names a root that is only read or removed from, without touching the disk: Write needs Open.
+func At(fsys diskfs.FS, root string, prefix int) *Dir {
+	return &Dir{fsys: fsys, root: root, prefix: prefix, temp: newTempNames(filepath.Join(root, tempDir))}
+}
+
+// Prefixes gives the lengths of the prefixes under which blobs may lie in the root, in ascending order: 0 for a name that
+// is a blob's, n for a folder that is named by n hexadecimal characters. It looks at all names of the root.
+func Prefixes(fsys diskfs.FS, root string) ([]int, error) {
+	var seen [blob.HexSize]bool
+	err := diskfs.EachName(fsys, root, func(name string) error {
+		if n := len(name) % blob.HexSize; len(name) <= blob.HexSize && isHex(name) {
+			seen[n] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sharded: look at %s: %w", root, err)
+	}
+	var lengths []int
+	for n, ok := range seen {
+		if ok {
+			lengths = append(lengths, n)
+		}
+	}
+	return lengths, nil
+}
+
 // Path is where a blob is, or would be.
 func (d *Dir) Path(h blob.Hash) string { return filepath.Join(d.folder(h), h.String()) }
 

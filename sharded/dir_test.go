@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,5 +289,37 @@ func TestForeignThingsUnderABlobsName(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Join(root, "tmp")); err != nil || len(left) > 0 {
 		t.Errorf("left in tmp: %v, %v", left, err)
+	}
+}
+
+// TestAtLooksOnly reads and removes blobs of a root that nothing is made in.
+func TestAtLooksOnly(t *testing.T) {
+	root := t.TempDir()
+	v := verified(t, "flat")
+	plant(t, root, "flat", v.Hash(), 0)
+	w := verified(t, "in a folder")
+	plant(t, root, "in a folder", w.Hash(), 3)
+	if err := os.MkdirAll(filepath.Join(root, "index"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	got, err := sharded.Prefixes(diskfs.OS(), root)
+	if err != nil || !slices.Equal(got, []int{0, 3}) {
+		t.Fatalf("prefixes %v, %v", got, err)
+	}
+	for prefix, h := range map[int]blob.Hash{0: v.Hash(), 3: w.Hash()} {
+		d := sharded.At(diskfs.OS(), root, prefix)
+		var seen []blob.Hash
+		if err := d.Walk(t.Context(), func(h blob.Hash) error { seen = append(seen, h); return nil }); err != nil || !slices.Equal(seen, []blob.Hash{h}) {
+			t.Errorf("prefix %d: saw %v, %v", prefix, seen, err)
+		}
+		if err := d.Unlink(h); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(root, "tmp")); err == nil {
+		t.Error("tmp was made")
+	}
+	if _, err := sharded.Prefixes(diskfs.OS(), filepath.Join(root, "none")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing root: %v", err)
 	}
 }

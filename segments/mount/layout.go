@@ -106,7 +106,8 @@ func classify(names []string) Layout {
 	for _, name := range names {
 		switch {
 		case strings.HasPrefix(name, "."), name == "lost+found", name == "tmp":
-		case name == superblockTemp, name == lockName, name == rebuildName, name == segmentsName, name == indexName, name == quarantineName:
+		case name == superblockTemp, name == lockName, name == rebuildName, name == scrubName, name == scrubTemp,
+			name == segmentsName, name == indexName, name == quarantineName:
 			ours++
 		case len(name) <= blob.HexSize && strings.Trim(name, "0123456789abcdef") == "":
 			prefixes = append(prefixes, len(name)%blob.HexSize)

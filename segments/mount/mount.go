@@ -171,6 +171,17 @@ func (m *Mount) ensureFolders() error {
 	return nil
 }
 
+// ReadSuperblock reads the superblock of the mount at dir, which another process may own, and takes no lock. Errors as
+// Open has, but for the lock.
+func ReadSuperblock(fsys diskfs.FS, dir string) (Superblock, error) {
+	m := &Mount{fsys: fsys, dir: dir}
+	s, err := readSuperblock(fsys, filepath.Join(dir, superblockName))
+	if err != nil {
+		return Superblock{}, m.explain(err)
+	}
+	return s, nil
+}
+
 // readSuperblock reads and checks the file; one that does not exist is fs.ErrNotExist.
 func readSuperblock(fsys diskfs.FS, path string) (Superblock, error) {
 	f, err := fsys.Open(path, false)

@@ -19,6 +19,8 @@ const (
 	quarantineName = "quarantine"
 	quarantineLog  = "LOG"
 	rebuildName    = "rebuild-index"
+	scrubName      = "scrub"
+	scrubTemp      = "scrub.tmp"
 
 	segmentSuffix = ".seg"
 	segmentDigits = 16

@@ -176,8 +176,10 @@ func TestWarnings(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s\nproblems %s", doc, got, want, problems(r))
 		}
 	}
-	f("{disk: {mount_point: /none/a, scrub_period: 720h}}",
-		"f.yaml:1:38: store.disk.scrub_period: has no effect: this version does not scrub yet")
+	f("{disk: {mount_point: /none/a, scrub_period: 720h}}", "")
+	f("{disk: {mount_point: /none/a, sharding_size: 2, scrub_period: 0}}", "")
+	f("{disk: {mount_point: /none/a, sharding_size: 2, scrub_period: 720h}}",
+		"f.yaml:1:56: store.disk.scrub_period: has no effect with one file a blob: only segments are scrubbed")
 	f("{singleflight: {name: n, store: {mem: }}}", "f.yaml:1:24: store.singleflight.name: has no effect: component names it")
 	f("{multiwriter: {one: {mem: }, two: {mem: }, three: {mem: }}}",
 		"f.yaml:1:51: store.multiwriter.three: is written to, where older servers ignored it")

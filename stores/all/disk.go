@@ -17,6 +17,9 @@ type diskSpec struct {
 	above bool // MaxSize is that of a store above
 }
 
+// defaultScrub is the time within which a disk is read once where the configuration does not say.
+const defaultScrub = 30 * 24 * time.Hour
+
 func readDisk(n *compose.Node) compose.Spec {
 	s := &diskSpec{}
 	n.Text("name", &s.Name)
@@ -33,9 +36,9 @@ func readDisk(n *compose.Node) compose.Spec {
 	n.Size("index_cache", &s.IndexCache, 1)
 	n.OneOf("sync", &s.Sync, "always", "interval", "never")
 	n.Text("eviction", &s.Eviction)
-	var period time.Duration
-	if n.Duration("scrub_period", &period, 0) {
-		n.Report().Warnf(n.Key("scrub_period"), "has no effect: this version does not scrub yet")
+	s.ScrubPeriod = defaultScrub
+	if n.Duration("scrub_period", &s.ScrubPeriod, 0) && s.ScrubPeriod > 0 && (s.Mode == disk.ModeSharded || s.HasShardingSize) {
+		n.Report().Warnf(n.Key("scrub_period"), "has no effect with one file a blob: only segments are scrubbed")
 	}
 	if err := s.Check(); err != nil && s.MountPoint != "" {
 		n.Report().Errorf(n.Map.Node(), "%s", err)

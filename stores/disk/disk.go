@@ -40,8 +40,11 @@ type Options struct {
 	SegmentSize int64 // mode segments: payload of a segment
 	IndexCache  int64 // RAM for the index; 0: 64 MiB
 
+	ScrubPeriod time.Duration // mode segments: within which all is read once; 0: never
+
 	Sync     string // always, interval (the default) or never
 	Eviction string // a policy of engine/evict; the default is lru
+	KeepAll  bool   // evict nothing: a Put that finds no room is blob.ErrFull
 
 	FS     diskfs.FS    // default: the operating system's
 	Logger *slog.Logger // default: slog.Default()
@@ -64,8 +67,8 @@ func (o Options) Check() error {
 		err = fmt.Errorf("sharding_size %d: use 0 to %d", o.ShardingSize, sharded.MaxPrefix)
 	case o.Mode == ModeSegments && o.ShardingSize > 0:
 		err = fmt.Errorf("sharding_size %d says one file a blob, and mode says segments: drop one of them", o.ShardingSize)
-	case o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0:
-		err = errors.New("a size is negative")
+	case o.MaxSize < 0 || o.MinFree < 0 || o.SegmentSize < 0 || o.IndexCache < 0 || o.ScrubPeriod < 0:
+		err = errors.New("a size or time is negative")
 	case syncErr != nil:
 		err = syncErr
 	case evictErr != nil:
@@ -90,6 +93,7 @@ type backend interface {
 	List(ctx context.Context, from blob.Hash, fn func(h blob.Hash, size int64, kind blob.Kind) error) error
 	Look(ctx context.Context, h blob.Hash) (size int64, kind blob.Kind, found bool, err error)
 	ChargeBeside(bytes func() int64)
+	WaitRecovered(ctx context.Context) error
 	Pinned() int
 	Stats() engine.Stats
 	Close() error
@@ -144,7 +148,7 @@ func (o Options) engine() engine.Options {
 	return engine.Options{
 		FS: o.FS, Dir: o.MountPoint,
 		MaxSize: o.MaxSize, MinFree: o.MinFree, SegmentSize: o.SegmentSize, IndexCache: o.IndexCache,
-		Sync: sync, Eviction: o.Eviction, Logger: o.Logger,
+		Sync: sync, Eviction: o.Eviction, KeepAll: o.KeepAll, ScrubPeriod: o.ScrubPeriod, Logger: o.Logger,
 	}
 }
 

@@ -8,6 +8,7 @@
 //	    min_free: 10GB             # default: the larger of 1 % and 1 GiB
 //	    sync: interval             # always | interval | never
 //	    eviction: lru
+//	    scrub_period: 720h         # mode segments: all is read and compared within it; 0 is never
 //	    mode: segments             # or sharded; see below
 //	    sharding_size: 2           # sharded: length of the folders' names; 0 is flat
 //

@@ -196,6 +196,12 @@ func TestWhatCannotBeSyncedIsNotKept(t *testing.T) {
 					return d.Stats().IOErrors["sync"]+d.Stats().IOErrors["write"] > 0 && errors.Is(err, blob.ErrNotFound)
 				})
 				d.heal()
+				if err := d.Flush(t.Context()); policy == "interval" && !errors.Is(err, syscall.EIO) {
+					t.Errorf("Flush after a blob was dropped: %v", err)
+				}
+				if err := d.Flush(t.Context()); err != nil {
+					t.Errorf("Flush after that: %v", err)
+				}
 				wantHit(t, d.Store, other)
 			})
 		}

@@ -43,11 +43,12 @@ var errClosed = fmt.Errorf("disk: closed: %w", blob.ErrUnavailable)
 
 // files is the sharded mode.
 type files struct {
-	root   string
-	fsys   diskfs.FS
-	log    *slog.Logger
-	sync   engine.Sync
-	policy evict.Policy
+	root    string
+	fsys    diskfs.FS
+	log     *slog.Logger
+	sync    engine.Sync
+	policy  evict.Policy
+	keepAll bool // evict nothing
 
 	lock io.Closer
 	dir  *sharded.Dir
@@ -113,6 +114,23 @@ func openFiles(o Options, prefix int) (backend, error) {
 	return s, nil
 }
 
+// FilesIndex is the folder of the index of a sharded store in root. Whoever opens it holds LockFiles.
+func FilesIndex(root string) string { return filepath.Join(root, hiddenDir, indexDir) }
+
+// LockFiles takes the lock that a sharded store in root has while it is open. A wrapped *diskfs.LockedError says who has
+// it. Where no store of this program ever was, what the lock needs is made.
+func LockFiles(fsys diskfs.FS, root string) (io.Closer, error) {
+	hidden := filepath.Join(root, hiddenDir)
+	err := fsys.Mkdir(hidden)
+	if err == nil {
+		err = fsys.SyncDir(root)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("make %s: %w%s", hidden, err, mount.Hint(err))
+	}
+	return mount.TakeLock(fsys, root, filepath.Join(hiddenDir, lockFile))
+}
+
 func newFiles(o Options, prefix int) (*files, error) {
 	policy, err := evict.New(o.Eviction)
 	if err != nil {
@@ -128,6 +146,7 @@ func newFiles(o Options, prefix int) (*files, error) {
 		log:      o.Logger,
 		sync:     mode,
 		policy:   policy,
+		keepAll:  o.KeepAll,
 		com:      newCommitter(),
 		locks:    newLocks(),
 		open:     openTable{m: map[blob.Hash]*openFile{}},
@@ -151,15 +170,8 @@ func (s *files) takeFolder(prefix int) error {
 	if err := mount.EnsureFolder(s.fsys, s.root); err != nil {
 		return err
 	}
-	hidden := filepath.Join(s.root, hiddenDir)
-	err := s.fsys.Mkdir(hidden)
-	if err == nil {
-		err = s.fsys.SyncDir(s.root)
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("make %s: %w%s", hidden, err, mount.Hint(err))
-	}
-	if s.lock, err = mount.TakeLock(s.fsys, s.root, filepath.Join(hiddenDir, lockFile)); err != nil {
+	var err error
+	if s.lock, err = LockFiles(s.fsys, s.root); err != nil {
 		return err
 	}
 	if s.dir, err = sharded.Open(s.fsys, s.root, prefix); err != nil {
@@ -170,7 +182,7 @@ func (s *files) takeFolder(prefix int) error {
 
 // openIndex opens the index. A damaged one is deleted: the walk makes another.
 func (s *files) openIndex(cache int64) error {
-	dir := filepath.Join(s.root, hiddenDir, indexDir)
+	dir := FilesIndex(s.root)
 	o := index.Options{
 		FS: pebblefs.New(s.fsys), Dir: dir, CacheBytes: cache, Logger: s.log,
 		OnFailure: func(err error) {

@@ -27,6 +27,9 @@ func (s *files) evictLoop() {
 // evictExcess evicts until nothing is missing. A pass over the order ends at what was the youngest blob when it began:
 // what it keeps goes behind that. When two whole passes find nothing to evict, puts are turned away for a while.
 func (s *files) evictExcess() {
+	if s.keepAll {
+		return // puts are turned away where there is no room: see tryReserve
+	}
 	passes, youngest := 0, s.seq.next()
 	for s.space.excess() > 0 && s.stopping.Err() == nil {
 		b, err := s.chooseVictims(s.space.excess(), youngest)

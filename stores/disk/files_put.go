@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -164,8 +165,23 @@ const maxUnsynced = 256
 
 // unsynced has the blobs that were put, are served, and are not durable yet. A blob comes and goes under its lock.
 type unsynced struct {
-	mu sync.Mutex
-	m  map[blob.Hash]*sharded.Written
+	mu   sync.Mutex
+	m    map[blob.Hash]*sharded.Written
+	loss error // the first failed sync that no Flush has told of: its blob was dropped
+}
+
+func (u *unsynced) lose(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.loss = cmp.Or(u.loss, err)
+}
+
+func (u *unsynced) takeLoss() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	err := u.loss
+	u.loss = nil
+	return err
 }
 
 func (u *unsynced) len() int {
@@ -237,13 +253,15 @@ func (u *unsynced) closeAll() {
 	}
 }
 
-// Flush makes durable what was put so far; with sync never only the index.
+// Flush makes durable what was put so far; with sync never only the index. An error says that some of it was lost, now or
+// since the last Flush.
 func (s *files) Flush(ctx context.Context) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.leave()
-	return s.flush()
+	err := s.flush()
+	return cmp.Or(s.unsynced.takeLoss(), err)
 }
 
 // flush syncs files, then notes in the index that they are proven, and syncs that. What cannot be synced is dropped:
@@ -284,6 +302,7 @@ func (s *files) flushSome(ws []*sharded.Written) error {
 		}
 		if errs[i] != nil {
 			s.fault("sync", errs[i])
+			s.unsynced.lose(errs[i])
 			s.log.Error("a blob could not be made durable and is dropped", "blob", w.Hash().String(), "err", errs[i])
 			if err := s.erase(w.Hash(), row, true); err != nil {
 				return err

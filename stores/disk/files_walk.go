@@ -3,6 +3,7 @@ package disk
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -41,6 +42,20 @@ func (s *files) walkLoop() {
 	poke(s.evictNow)
 	if added > 0 || dropped > 0 {
 		s.log.Info("the index was brought in line with the files", "added", added, "dropped", dropped)
+	}
+}
+
+// WaitRecovered waits until the index is in line with the folder. Errors: ctx's, or that the walk has ended before.
+func (s *files) WaitRecovered(ctx context.Context) error {
+	select {
+	case <-s.walked:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("disk: %w", context.Cause(ctx))
+	case <-s.stopping.Done():
+		return errClosed
+	case <-s.ix.Failed():
+		return errIndexFailed
 	}
 }
 

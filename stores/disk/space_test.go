@@ -308,3 +308,34 @@ func TestHitsWriteNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestKeepAllEvictsNothing fills a store that must not evict: puts are turned away then, and taken again after removals.
+func TestKeepAllEvictsNothing(t *testing.T) {
+	o := capped(t.TempDir())
+	o.KeepAll = true
+	s := open(t, o)
+	if err := s.WaitRecovered(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var all []blob.Verified
+	for i := range uint64(64) {
+		v := makeBlob(t, i, mib)
+		err := s.Put(t.Context(), v, blob.KindContent)
+		if errors.Is(err, blob.ErrFull) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	if st := s.Stats(); st.Evicted != 0 || st.Blobs != int64(len(all)) || len(all) < 16 || len(all) == 64 {
+		t.Errorf("of %d blobs %d are left, %d were evicted", len(all), st.Blobs, st.Evicted)
+	}
+	for _, v := range all[:4] {
+		if err := s.Delete(t.Context(), v.Hash()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, makeBlob(t, 100, mib))
+}
