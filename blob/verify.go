@@ -25,8 +25,8 @@ func (k Kind) String() string {
 	return "content"
 }
 
-// Verified is bytes that were compared with their name. Only Verify, Hasher and Stream make one, by themselves or on Lanes, so a store that is
-// given one never hashes again. The zero Verified is not valid; stores refuse it (Size is 0).
+// Verified is bytes that were compared with their name. Only Verify, Hasher and Stream make one, by themselves or on
+// Lanes, so a store that is given one never hashes again. The zero Verified is not valid; stores refuse it (Size is 0).
 //
 // The bytes still belong to whoever made it: a store copies or finishes with them before its Put returns, and nobody
 // changes them.

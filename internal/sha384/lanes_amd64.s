@@ -6,8 +6,7 @@
 //
 // Registers: 0-7 are a to h, 16-31 are the last 16 words of the message schedule, 8-10 are scratch, 15 is the byte order.
 // SI is the state: for each of a to h the words of all lanes. R11 walks over the constants, R13 is the offset into the
-// data, R12 where it ends,
-// R14 counts; the streams' pointers take what is left.
+// data, R12 where it ends, R14 counts; the streams' pointers take what is left.
 
 // XOR3, CHOOSE and MAJORITY are tables for VPTERNLOGQ: the result for each of the eight combinations of three bits.
 #define XOR3 $0x96
