@@ -42,8 +42,14 @@ func (s *Store) compareLoop() {
 				"now on. If the store is new or was lost, and the catalogue is its own, set delete_on_miss: true, or empty the "+
 				"catalogue; else correct host, path or mount_point", "err", err)
 			return
+		case s.journal.Stats().Failed: // which the log says; the next start compares
+			return
 		case err != nil:
-			s.report(err)
+			if concernsAll(err) {
+				s.report(err)
+			} else if retry.last == 0 {
+				s.log.Warn("the store could not be compared with its catalogue; it is tried again", "err", err)
+			}
 			if !s.sleep(retry.next()) {
 				return
 			}

@@ -101,6 +101,7 @@ func (s *Store) openJournal() error {
 	if watched == nil {
 		s.log.Warn("the store under write_behind cannot list its blobs: if its journal is ever lost, nothing finds what the " +
 			"catalogue was not told")
+		j.SetWhole(j.Losses()) // every note is on disk before it counts, and there is nothing to compare with
 		return nil
 	}
 	if watched.OnChange(func(h blob.Hash) { j.Note(h, journal.Changed) }) {

@@ -144,13 +144,16 @@ func (s *Store) tell(ctx context.Context, batch []journal.Entry) (told []journal
 		}
 	}
 	for _, b := range p.sds {
-		data, err := s.read(ctx, b.Hash)
+		var failed error
+		err := s.read(ctx, b.Hash, func(data []byte) error {
+			failed = s.record(ctx, b, blob.KindSD, data)
+			return nil
+		})
+		if failed != nil {
+			return nil, failed
+		}
 		if err != nil { // it is gone, and that is noted, or cannot be read now
 			told = without(told, b.Hash)
-			continue
-		}
-		if err := s.record(ctx, b, blob.KindSD, data); err != nil {
-			return nil, err
 		}
 	}
 	if len(p.gone) > 0 {
@@ -258,26 +261,38 @@ func (s *Store) look(ctx context.Context, h blob.Hash) (f found, there bool, err
 		size, kind, there, err := s.lister.Look(ctx, h)
 		return found{metadata.Blob{Hash: h, Length: int(size)}, kind}, there, err
 	}
-	data, err := s.read(ctx, h)
+	err = s.read(ctx, h, func(data []byte) error {
+		f = found{metadata.Blob{Hash: h, Length: len(data)}, stream.Sniff(data)}
+		return nil
+	})
 	if errors.Is(err, blob.ErrNotFound) {
 		return found{}, false, nil
 	}
-	return found{metadata.Blob{Hash: h, Length: len(data)}, stream.Sniff(data)}, err == nil, err
+	return f, err == nil, err
 }
 
-// read reads a blob from the store below.
-func (s *Store) read(ctx context.Context, h blob.Hash) ([]byte, error) {
+// maxReads bounds the blobs that are read at once, each into 2 MiB.
+const maxReads = 8
+
+// read gives the bytes of a blob in the store below to use, which does not keep them. An error of use is returned as
+// it is.
+func (s *Store) read(ctx context.Context, h blob.Hash, use func([]byte) error) error {
+	buf, err := s.reads.Get(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: read %s: %w", s.name, h.Short(), err)
+	}
+	defer s.reads.Put(buf)
 	handle, err := s.child.Get(ctx, h)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer handle.Release()
-	data := make([]byte, handle.Size())
+	data := buf[:handle.Size()]
 	if n, err := handle.ReadAt(data, 0); n < len(data) {
 		if err == nil || err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return nil, fmt.Errorf("%s: read %s: %w", s.name, h.Short(), err)
+		return fmt.Errorf("%s: read %s: %w", s.name, h.Short(), err)
 	}
-	return data, nil
+	return use(data)
 }

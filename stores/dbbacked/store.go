@@ -10,6 +10,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/breaker"
+	"github.com/OdyseeTeam/prism/internal/bufpool"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/journal"
 	"github.com/OdyseeTeam/prism/stores"
@@ -33,6 +34,7 @@ type Store struct {
 	touches touches // without a journal
 	misses  chan blob.Hash
 	streams streams
+	reads   *bufpool.Budget
 	follow  followStats
 
 	stopping context.Context
@@ -62,7 +64,8 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, name: stores.KindName("db_backed", o.Name), child: o.Store, cat: o.Catalogue,
-		asks: breaker.New(breaker.Options{Name: "catalogue", Failures: 2}),
+		asks:  breaker.New(breaker.Options{Name: "catalogue", Failures: 2}),
+		reads: bufpool.NewBudget(blob.MaxSize, maxReads),
 	}
 	s.log = o.Logger.With("store", s.name)
 	s.health.log = s.log

@@ -124,12 +124,11 @@ func (s *through) missing(ctx context.Context, sd blob.Hash) (missing []blob.Has
 		case !known || len(missing) > 0:
 			return missing, known, nil
 		}
-		data, err := s.read(ctx, sd)
-		if err == nil {
-			var desc stream.SD
-			desc, err = stream.ParseSD(data)
+		err = s.read(ctx, sd, func(data []byte) error {
+			desc, err := stream.ParseSD(data)
 			content = desc.Blobs
-		}
+			return err
+		})
 		switch {
 		case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrCorrupt), errors.Is(err, stream.ErrNotSD):
 			return nil, false, nil // who asks finds out, and what to do about it
