@@ -34,11 +34,11 @@ type own struct {
 	uploadsRunning, uploadConnections                 family
 	receiptsSafe                                      family
 
+	catalogue catalogueFamilies
+
 	listEntries, listAge, listKnown, listFailing family
 	listSkipped, listUnresolved                  family
 	listRefreshes, listFailures                  family
-
-	catalogue catalogueFamilies
 }
 
 func newOwn() *own {

@@ -44,8 +44,8 @@ func (s *seen) slot(h blob.Hash) (*atomic.Uint64, uint64) {
 }
 
 // first says whether an access is the first one in a while, and notes it. The clock is monotone.
-func (s *seen) first(h blob.Hash) bool {
-	minute := uint64(time.Since(s.begin) / time.Minute)
+func (s *seen) first(h blob.Hash, now time.Time) bool {
+	minute := uint64(now.Sub(s.begin) / time.Minute)
 	word, tag := s.slot(h)
 	last := word.Load()
 	const low = 1<<seenMinutes - 1
@@ -69,8 +69,8 @@ type touches struct {
 }
 
 // touch notes an access.
-func (s *Store) touch(h blob.Hash) {
-	if !s.seen.first(h) {
+func (s *Store) touch(h blob.Hash, now time.Time) {
+	if !s.seen.first(h, now) {
 		return
 	}
 	if s.journal != nil {
@@ -84,7 +84,7 @@ func (s *Store) touch(h blob.Hash) {
 		s.seen.forget(h)
 		return
 	}
-	s.touches.waiting = append(s.touches.waiting, metadata.Access{Hash: h, At: time.Now()})
+	s.touches.waiting = append(s.touches.waiting, metadata.Access{Hash: h, At: now})
 }
 
 // touchLoop tells the catalogue of accesses in batches. What waits when the store closes is told then, if the catalogue
