@@ -85,6 +85,8 @@ const maxWaiting = 100_000
 // uploader is one Upload under way.
 type uploader struct {
 	Options
+	lanes *blob.Lanes // that files are hashed on
+
 	puts context.Context         // of what is under way: it outlasts the caller's by Grace
 	stop context.CancelCauseFunc // ends the handing out of work
 
@@ -106,7 +108,7 @@ func Upload(ctx context.Context, o Options) (Summary, error) {
 		return Summary{}, fmt.Errorf("%w: %s", ErrForgets, why)
 	}
 	begun := time.Now()
-	u := &uploader{Options: o}
+	u := &uploader{Options: o, lanes: blob.NewLanes()}
 	ctx, u.stop = context.WithCancelCause(ctx)
 	defer u.stop(nil)
 	var end context.CancelFunc

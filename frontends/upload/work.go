@@ -16,7 +16,7 @@ import (
 func (u *uploader) work(files <-chan file) {
 	buf := make([]byte, blob.MaxSize)
 	for f := range files {
-		v, err := readBlob(f, buf)
+		v, err := u.readBlob(f, buf)
 		switch {
 		case err != nil:
 			u.fail(f.path(), err)
@@ -42,7 +42,7 @@ func (u *uploader) wait(f file) bool {
 func (u *uploader) workSD(files <-chan file) {
 	buf := make([]byte, blob.MaxSize)
 	for f := range files {
-		v, err := readBlob(f, buf)
+		v, err := u.readBlob(f, buf)
 		if err != nil {
 			u.fail(f.path(), err)
 			continue
@@ -55,7 +55,7 @@ func (u *uploader) workSD(files <-chan file) {
 const readChunk = 256 << 10
 
 // readBlob reads a file into buf and compares it with its name.
-func readBlob(f file, buf []byte) (blob.Verified, error) {
+func (u *uploader) readBlob(f file, buf []byte) (blob.Verified, error) {
 	in, err := openFile(f.path())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -70,7 +70,7 @@ func readBlob(f file, buf []byte) (blob.Verified, error) {
 		return blob.Verified{}, plain(err)
 	}
 	defer in.Close()
-	h := blob.NewHasher(buf[:0:blob.MaxSize])
+	h := u.lanes.NewHasher(buf[:0:blob.MaxSize])
 	for h.Len() < blob.MaxSize {
 		if _, err := h.ReadOnce(in, readChunk); errors.Is(err, io.EOF) {
 			break
