@@ -137,6 +137,7 @@ func startFull(b *testing.B, origin string) *server {
 	conf := fmt.Sprintf(`
 servers:
   http: {port: %d, address: 127.0.0.1}
+lists: {blocklist: {enabled: false}, protected: {enabled: false}}
 store:
   caching:
     name: bench

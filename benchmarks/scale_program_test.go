@@ -42,6 +42,7 @@ func startOn(b *testing.B, m bigMount, origin string) *scaleServer {
 	}
 	conf := fmt.Sprintf(`
 servers: {http: {port: %d, address: 127.0.0.1}}
+lists: {blocklist: {enabled: false}, protected: {enabled: false}}
 store:
   caching:
     name: bench

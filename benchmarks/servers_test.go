@@ -87,6 +87,7 @@ func startPrism(tb testing.TB, mode, origin string) *server {
 	conf := fmt.Sprintf(`
 servers:
   http: {port: %d, address: 127.0.0.1}
+lists: {blocklist: {enabled: false}, protected: {enabled: false}}
 store:
   caching:
     name: bench

@@ -84,27 +84,44 @@ type Log struct {
 	Format string // text or json
 }
 
-// Lists are the lists from the network; nil is one that the file does not mention.
+// Lists are the lists from the network. Both are fetched unless they are not Enabled, whether the file mentions them or
+// not.
 type Lists struct {
-	At        *yamlnode.Node
-	Blocklist *Blocklist
-	Protected *Protected
+	At        *yamlnode.Node // nil when the file does not mention them
+	StateDir  string         // folder of their last good states; empty for the default
+	Blocklist Blocklist
+	Protected Protected
 }
 
 // Blocklist is lists.blocklist. Empty texts and zeros stand for the defaults of the lists.
 type Blocklist struct {
-	URL           string
-	Hubs          []string
-	Interval      time.Duration
-	Delete, Serve bool
+	Enabled  bool
+	URL      string
+	Hubs     []string // HOST:PORT
+	Interval time.Duration
+	Delete   bool // what is blocked is deleted from the store
+	Serve    bool // what is blocked is served all the same
 }
 
-// Protected is lists.protected.
+// Protected is lists.protected. Empty texts and zeros stand for the defaults of the lists.
 type Protected struct {
+	Enabled   bool
 	URL       string
 	Interval  time.Duration
-	OnFailure string // open or closed
+	OnFailure string        // open or closed
+	MaxAge    time.Duration // of the last good state, when closed
 }
+
+// defaultLists are those of a file that does not mention them.
+func defaultLists() Lists {
+	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: OnFailureOpen}}
+}
+
+// What OnFailure says about blobs while there is no list to ask.
+const (
+	OnFailureOpen   = "open"   // the last good one decides, however old
+	OnFailureClosed = "closed" // every blob is protected
+)
 
 const (
 	maxRequests    = 1_000_000
@@ -123,7 +140,7 @@ func Parse(file string, data []byte, lookup func(string) (string, bool), r *yaml
 		return nil
 	}
 	m := root.Map(r)
-	c := &Config{File: file, Log: Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second}
+	c := &Config{File: file, Log: Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second, Lists: defaultLists()}
 	c.Servers.read(m)
 	m.Require("store", "name a kind of store under it, such as caching or disk")
 	if node, ok := m.Value("store"); ok && !node.Empty() {
@@ -145,33 +162,5 @@ func (l *Log) read(parent *yamlnode.Map) {
 	m := node.Map(parent.Report())
 	m.OneOf("level", &l.Level, "debug", "info", "warn", "error")
 	m.OneOf("format", &l.Format, "text", "json")
-	m.Done()
-}
-
-func (l *Lists) read(parent *yamlnode.Map) {
-	node, ok := parent.Value("lists")
-	if !ok {
-		return
-	}
-	l.At = parent.Key("lists")
-	m := node.Map(parent.Report())
-	if node, ok := m.Value("blocklist"); ok {
-		l.Blocklist = &Blocklist{Serve: true}
-		b := node.Map(parent.Report())
-		b.URL("url", &l.Blocklist.URL)
-		b.Texts("hubs", &l.Blocklist.Hubs)
-		b.Duration("interval", &l.Blocklist.Interval, time.Second)
-		b.Bool("delete", &l.Blocklist.Delete)
-		b.Bool("serve", &l.Blocklist.Serve)
-		b.Done()
-	}
-	if node, ok := m.Value("protected"); ok {
-		l.Protected = &Protected{OnFailure: "open"}
-		p := node.Map(parent.Report())
-		p.URL("url", &l.Protected.URL)
-		p.Duration("interval", &l.Protected.Interval, time.Second)
-		p.OneOf("on_failure", &l.Protected.OnFailure, "open", "closed")
-		p.Done()
-	}
 	m.Done()
 }

@@ -40,8 +40,14 @@ func warnings(r *yamlnode.Report) string {
 
 // defaults is what a file says that names a store only.
 func defaults() config.Config {
-	return config.Config{File: "f.yaml", Log: config.Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second,
-		Servers: config.Servers{Receiver: config.Receiver{Connections: config.Connections{Most: 4000, PerAddress: 500}}}}
+	return config.Config{
+		File: "f.yaml", Log: config.Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second,
+		Lists: config.Lists{
+			Blocklist: config.Blocklist{Enabled: true, Serve: true},
+			Protected: config.Protected{Enabled: true, OnFailure: "open"},
+		},
+		Servers: config.Servers{Receiver: config.Receiver{Connections: config.Connections{Most: 4000, PerAddress: 500}}},
+	}
 }
 
 func defaultHTTP() *config.HTTP {
@@ -122,11 +128,15 @@ func TestValues(t *testing.T) {
 	})
 	f("drain_timeout: 5000000000", func(c *config.Config) { c.DrainTimeout = 5 * time.Second })
 	f("lists: {blocklist: {url: 'https://l.example/x', hubs: [a:1, b:2], interval: 12h, delete: true, serve: false}}", func(c *config.Config) {
-		c.Lists.Blocklist = &config.Blocklist{URL: "https://l.example/x", Hubs: []string{"a:1", "b:2"}, Interval: 12 * time.Hour, Delete: true}
+		c.Lists.Blocklist = config.Blocklist{Enabled: true, URL: "https://l.example/x", Hubs: []string{"a:1", "b:2"}, Interval: 12 * time.Hour, Delete: true}
 	})
-	f("lists: {blocklist: , protected: {on_failure: closed, interval: 2m}}", func(c *config.Config) {
-		c.Lists.Blocklist = &config.Blocklist{Serve: true}
-		c.Lists.Protected = &config.Protected{OnFailure: "closed", Interval: 2 * time.Minute}
+	f("lists: {blocklist: , protected: {on_failure: closed, interval: 2m, max_age: 10m}, state_dir: /var/lib/prism}", func(c *config.Config) {
+		c.Lists.StateDir = "/var/lib/prism"
+		c.Lists.Protected.OnFailure, c.Lists.Protected.Interval, c.Lists.Protected.MaxAge = "closed", 2*time.Minute, 10*time.Minute
+	})
+	f("lists: {blocklist: {enabled: false, hubs: 'a:1,b:2'}, protected: {enabled: false}}", func(c *config.Config) {
+		c.Lists.Blocklist.Enabled, c.Lists.Protected.Enabled = false, false
+		c.Lists.Blocklist.Hubs = []string{"a:1", "b:2"}
 	})
 }
 
@@ -192,6 +202,8 @@ func TestProblems(t *testing.T) {
 	f(s+"log: {level: warning}", `f.yaml:2:14: log.level: "warning" is not known; want debug or info or warn or error`)
 	f(s+"lists: {blocklist: {url: ftp://x, interval: 0s}}", `f.yaml:2:26: lists.blocklist.url: this is not an address such as https://example.com/`+"\n"+
 		"f.yaml:2:45: lists.blocklist.interval: 0s is too short; want at least 1s")
+	f(s+"lists: {blocklist: {hubs: [a:1, b]}}", `f.yaml:2:27: lists.blocklist.hubs: "b" is not the address of a hub; want HOST:PORT`)
+	f(s+"lists: {protected: {interval: 2h}}", "f.yaml:2:20: lists.protected: max_age is 1h0m0s, and the list is fetched every 2h0m0s; want a max_age of several intervals")
 	f("servers:\n\thttp:", "f.yaml:2:1: not YAML: a tab indents this line; indent with blanks")
 }
 

@@ -52,10 +52,10 @@ type Blob struct {
 	At     time.Time // of the access to note for it, by the level of tracking; zero is now
 }
 
-// Access is one access to a blob.
+// Access is one access to a blob. Times are noted in whole seconds.
 type Access struct {
 	Hash blob.Hash
-	At   time.Time
+	At   time.Time // zero is now
 }
 
 // Status is what the catalogue knows of a blob. The zero value is a blob it knows nothing of.
@@ -68,14 +68,15 @@ type Status struct {
 type Row struct {
 	Hash     blob.Hash
 	Stored   bool
-	Length   int       // bytes as noted, which may be wrong, or 0 where none is noted: never account by it
-	Accessed time.Time // zero where no time is noted
+	Length   int       // bytes as noted, which may be wrong, or 0 where none is noted that a blob can have: never account by it
+	Accessed time.Time // at TrackBlobs; zero at other levels, and where no time is noted
 }
 
 // Catalogue is the questions asked of a catalogue. All methods are safe for concurrent use, take any number of hashes,
 // and work them off in batches. Every write is idempotent, and is committed when it returns without an error; a batch
-// is one transaction, so an error may leave earlier batches written. A call returns soon after its context ends. After
-// Close every call is ErrUnavailable, except Close.
+// is one transaction, so an error may leave earlier batches written. A call returns soon after its context ends, with
+// the error of the context, and with ErrUnavailable too when that was a deadline. After Close every call is
+// ErrUnavailable, except Close.
 type Catalogue interface {
 	// Stored says for each hash, in the order of the hashes, whether the blob is stored. It notes no access.
 	Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error)
@@ -83,12 +84,14 @@ type Catalogue interface {
 	// Status is Stored and Blocked of one blob in one question.
 	Status(ctx context.Context, h blob.Hash) (Status, error)
 
-	// PutBlobs notes that blobs are stored. A length that is noted already stays. A blob that was noted before counts
-	// as accessed.
+	// PutBlobs notes that blobs are stored. A blob that is noted already keeps its length, or its lack of one, and
+	// counts as accessed. A length that no blob has is refused, with nothing written.
 	PutBlobs(ctx context.Context, blobs []Blob) error
 
 	// PutStream notes an SD blob as stored, its stream, its content blobs, those that are not noted yet as not stored, and
-	// the links between them, in one transaction. Content blobs that are stored stay so.
+	// the links between them, in one transaction. Content blobs that are stored stay so. A stream belongs to the SD blob
+	// that was noted for its stream_hash first: of another one with the same, and of one with a stream_hash that
+	// cannot be noted (see Notable), the blobs are noted and no stream. All that is noted already counts as accessed.
 	PutStream(ctx context.Context, sd Blob, desc stream.SD) error
 
 	// Missing gives the content blobs of a stream that are not stored, in the order of the stream. known is false when
@@ -96,12 +99,13 @@ type Catalogue interface {
 	// stream is whole: who needs the proof counts against the SD blob.
 	Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error)
 
-	// Touch notes accesses, where the noted time is missing or older than TouchInterval before the access. Blobs that
-	// the catalogue does not know are passed over. At TrackNone it does nothing.
+	// Touch notes accesses in their order, where the noted time is missing or older than TouchInterval before the
+	// access. Blobs that the catalogue does not know are passed over. At TrackNone it does nothing.
 	Touch(ctx context.Context, accesses []Access) error
 
 	// Delete notes that blobs are not stored any more. Under soft deletes their rows, streams and links stay; otherwise
-	// they go, but for a content blob that a stream names, which is noted as not stored. Unknown blobs are passed over.
+	// they go, the streams of a batch first, but for a content blob that a stream still names, which is noted as not
+	// stored. Unknown blobs are passed over.
 	Delete(ctx context.Context, hashes []blob.Hash) error
 
 	// Block notes hashes as blocked, durably. It deletes nothing.
@@ -112,7 +116,7 @@ type Catalogue interface {
 
 	// Walk calls fn for each known blob in the order of the hashes, from the first one that is not below from. An error
 	// of fn ends the walk and is returned as it is. Rows that are written meanwhile may or may not be seen; all others
-	// are. Rows whose hash is none are passed over.
+	// are. Rows whose hash is none are passed over. fn may use the catalogue.
 	Walk(ctx context.Context, from blob.Hash, fn func(Row) error) error
 
 	// Close ends connections and waits for calls under way.

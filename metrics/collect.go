@@ -12,6 +12,7 @@ import (
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 	peerd "github.com/OdyseeTeam/prism/frontends/peer"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
+	"github.com/OdyseeTeam/prism/lists"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/caching"
 	"github.com/OdyseeTeam/prism/stores/compose"
@@ -33,6 +34,9 @@ type Sources struct {
 	HTTP3     interface{ Stats() http3d.Stats }
 	Peer      interface{ Stats() peerd.Stats }
 	Reflector interface{ Stats() reflector.Stats }
+	// Lists that are fetched; nil is none.
+	Blocked   interface{ Stats() lists.Stats }
+	Protected interface{ Stats() lists.Stats }
 	Version   string
 	OpenTime  time.Duration // of the whole tree
 }
@@ -70,15 +74,18 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectHTTP3(s, now.http3)
 	c.collectPeer(s, now.peer)
 	c.collectReflector(s, now.reflector)
+	c.collectLists(s, now.blocked, "blocked")
+	c.collectLists(s, now.protected, "protected")
 	c.collectLegacy(s, &now, &total)
 }
 
-// servers is what all servers say at the time of a scrape; those that are not there say nothing but zeros.
+// servers is what all servers and lists say at the time of a scrape; those that are not there say nothing but zeros.
 type servers struct {
-	http      httpd.Stats
-	http3     http3d.Stats
-	peer      peerd.Stats
-	reflector reflector.Stats
+	http               httpd.Stats
+	http3              http3d.Stats
+	peer               peerd.Stats
+	reflector          reflector.Stats
+	blocked, protected lists.Stats
 }
 
 func (v *servers) ask(s *Sources) {
@@ -93,6 +100,12 @@ func (v *servers) ask(s *Sources) {
 	}
 	if s.Reflector != nil {
 		v.reflector = s.Reflector.Stats()
+	}
+	if s.Blocked != nil {
+		v.blocked = s.Blocked.Stats()
+	}
+	if s.Protected != nil {
+		v.protected = s.Protected.Stats()
 	}
 }
 
@@ -253,6 +266,19 @@ func (c *collector) collectReflector(s sink, st reflector.Stats) {
 	if c.Reflector != nil {
 		s.put(o.receiptsSafe, number(stores.VolatileOf(c.Tree.Store()) == ""))
 	}
+}
+
+// collectLists puts what a list knows about itself.
+func (c *collector) collectLists(s sink, st lists.Stats, name string) {
+	o := c.own
+	s.put(o.listEntries, float64(st.Entries), name)
+	s.put(o.listAge, st.Age.Seconds(), name)
+	s.put(o.listKnown, number(st.Known), name)
+	s.put(o.listFailing, number(st.LastError != ""), name)
+	s.put(o.listSkipped, float64(st.Skipped), name)
+	s.put(o.listUnresolved, float64(st.Unresolved), name)
+	s.put(o.listRefreshes, float64(st.Refreshes), name)
+	s.put(o.listFailures, float64(st.Failures), name)
 }
 
 // collectLegacy puts the series of older servers; those of parts that are not there are zero.

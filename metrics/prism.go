@@ -33,6 +33,10 @@ type own struct {
 	uploads, uploadBytes, uploadRefused, uploadPanics family
 	uploadsRunning, uploadConnections                 family
 	receiptsSafe                                      family
+
+	listEntries, listAge, listKnown, listFailing family
+	listSkipped, listUnresolved                  family
+	listRefreshes, listFailures                  family
 }
 
 func newOwn() *own {
@@ -47,6 +51,7 @@ func newOwn() *own {
 	o.http3Checks = o.counter("http3_address_checks_total", "Clients that had to prove their address before a handshake.")
 	o.http3CertEnds = o.gauge("http3_certificate_end_timestamp_seconds", "When the certificate that is shown now ends.")
 	o.reflector()
+	o.lists()
 	return o
 }
 
@@ -157,4 +162,15 @@ func (o *own) reflector() {
 	o.uploadsRunning = o.gauge("reflector_uploads_running", "Bodies on their way, or on their way into the store.")
 	o.receiptsSafe = o.gauge("reflector_receipts_safe", "0 when a power cut may take a blob that an uploader was told is stored.")
 	o.uploadConnections = o.gauge("reflector_connections", "Open connections of uploaders.")
+}
+
+func (o *own) lists() {
+	o.listEntries = o.gauge("list_entries", "Hashes on the list: blocked or protected.", "list")
+	o.listAge = o.gauge("list_age_seconds", "Time since the list was good, or since the start while it never was.", "list")
+	o.listKnown = o.gauge("list_known", "1 once there is a good state of the list, be it an old one from disk.", "list")
+	o.listFailing = o.gauge("list_failing", "1 while the last refresh of the list failed; the log says why.", "list")
+	o.listSkipped = o.gauge("list_skipped_entries", "Entries of the list that name no stream, or cannot be read.", "list")
+	o.listUnresolved = o.gauge("list_unresolved_entries", "Entries of the list whose transaction no hub gives.", "list")
+	o.listRefreshes = o.counter("list_refreshes_total", "Attempts to refresh the list.", "list")
+	o.listFailures = o.counter("list_failures_total", "Those of them that failed.", "list")
 }

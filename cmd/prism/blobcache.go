@@ -3,7 +3,7 @@ package main
 // blobcache is the blobcache command.
 type blobcache struct {
 	MetricsPort      int  `default:"2112" placeholder:"PORT" help:"Port for /metrics and /debug/pprof (2112)."`
-	DisableBlocklist bool `help:"Do not fetch the list of blocked blobs. This version never does."`
+	DisableBlocklist bool `help:"Do not fetch the list of blocked blobs."`
 }
 
 // Run checks everything, opens the stores, listens, serves until a signal, and drains.
@@ -12,5 +12,6 @@ func (b blobcache) Run(flags *commandLine) error {
 	if err != nil {
 		return err
 	}
+	p.noBlocklist = b.DisableBlocklist
 	return p.run(configured)
 }

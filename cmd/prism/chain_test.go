@@ -27,34 +27,49 @@ import (
 // node is a running prism with all its servers.
 type node struct {
 	*process.Child
-	http, http3, peer, take int // ports; take is a reflector's, for uploads
+	http, http3, peer, take, metrics int // ports; take is a reflector's, for uploads
 }
 
 // servers is the configuration of a node's servers.
 const servers = `
 servers:
-  http: {port: %d, address: 127.0.0.1}
+  http: {port: %d, address: 127.0.0.1, edge_token: sesame}
   http3: {port: %d, address: 127.0.0.1}
   peer: {port: %d, address: 127.0.0.1}
 store:
 `
 
+// noLists is a configuration of lists that asks nobody.
+const noLists = "lists: {blocklist: {enabled: false}, protected: {enabled: false}}"
+
 // startNode starts a command with all servers over a store, and waits until it is ready.
 func startNode(t *testing.T, command, store string) *node {
 	t.Helper()
-	return startServers(t, command, servers, store)
+	return startProgram(t, command, noLists+servers, store)
+}
+
+// startListed is startNode with lists. extra are more arguments, and variables of the environment as NAME=VALUE.
+func startListed(t *testing.T, command, lists, store string, extra ...string) *node {
+	t.Helper()
+	return startProgram(t, command, lists+servers, store, extra...)
 }
 
 // startServers is startNode with other settings of the servers, in which the three ports are still to be filled in.
 func startServers(t *testing.T, command, servers, store string) *node {
 	t.Helper()
+	return startProgram(t, command, noLists+servers, store)
+}
+
+// startProgram is all of them: settings is what stands before the store.
+func startProgram(t *testing.T, command, settings, store string, extra ...string) *node {
+	t.Helper()
 	p, err := process.FreePorts(0, 0, 0, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3]}
+	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3], metrics: p[4]}
 	dir := t.TempDir()
-	doc := fmt.Sprintf(servers, n.http, n.http3, n.peer) + store
+	doc := fmt.Sprintf(settings, n.http, n.http3, n.peer) + store
 	if err := os.WriteFile(filepath.Join(dir, command+".yaml"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +77,17 @@ func startServers(t *testing.T, command, servers, store string) *node {
 	if command == "reflector" {
 		args = append(args, "--receiver-port", strconv.Itoa(n.take))
 	}
-	if n.Child, err = process.Start(command, filepath.Join(dir, "log"), exec.Command(binary(t), args...)); err != nil {
+	env := os.Environ()
+	for _, x := range extra {
+		if strings.Contains(x, "=") {
+			env = append(env, x)
+		} else {
+			args = append(args, x)
+		}
+	}
+	cmd := exec.Command(binary(t), args...)
+	cmd.Env = env
+	if n.Child, err = process.Start(command, filepath.Join(dir, "log"), cmd); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.Kill)

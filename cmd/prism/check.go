@@ -3,9 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/url"
+	"time"
 
 	"github.com/OdyseeTeam/prism/config"
 	"github.com/OdyseeTeam/prism/internal/bytesize"
+	"github.com/OdyseeTeam/prism/lists"
+	"github.com/OdyseeTeam/prism/stores"
 )
 
 // checkConfig is the check-config command.
@@ -25,6 +29,7 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s is right\n", p.config.File)
 	printServers(out, &p.config.Servers, c.Command == "reflector")
+	printLists(out, p.config, c.Command)
 	fmt.Fprintf(out, "log: %s as %s; drain: %s\n", p.config.Log.Level, p.config.Log.Format, p.config.DrainTimeout)
 	return p.tree.Print(out)
 }
@@ -48,6 +53,47 @@ func printServers(out io.Writer, s *config.Servers, uploads bool) {
 	if uploads {
 		fmt.Fprintf(out, "receiver: --receiver-port, %s\n", bounds(s.Receiver.Connections))
 	}
+}
+
+// printLists prints a line for each list.
+func printLists(out io.Writer, c *config.Config, command string) {
+	dir := stateDir(c, command)
+	b := &c.Lists.Blocklist
+	if b.Enabled {
+		then := "served all the same"
+		if !b.Serve {
+			then = "not served"
+		}
+		if b.Delete {
+			then = "deleted, " + then
+		}
+		fmt.Fprintf(out, "blocked blobs: %s; refused on upload, %s\n",
+			listed(b.URL, lists.DefaultBlockedURL, b.Interval, lists.DefaultBlockedInterval, dir), then)
+	} else {
+		fmt.Fprintln(out, "blocked blobs: no list")
+	}
+	p := &c.Lists.Protected
+	if p.Enabled {
+		then := "the last good list decides"
+		if p.OnFailure == config.OnFailureClosed {
+			then = fmt.Sprintf("every blob is protected while there is no list younger than %v", stores.OrDefault(p.MaxAge, lists.DefaultMaxAge))
+		}
+		fmt.Fprintf(out, "protected blobs: %s; %s\n",
+			listed(p.URL, lists.DefaultProtectedURL, p.Interval, lists.DefaultProtectedInterval, dir), then)
+	} else {
+		fmt.Fprintln(out, "protected blobs: no list")
+	}
+}
+
+// listed says where a list comes from, without a password.
+func listed(address, defaultAddress string, interval, defaultInterval time.Duration, dir string) string {
+	if address == "" {
+		address = defaultAddress
+	}
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted()
+	}
+	return fmt.Sprintf("%s every %v, kept in %s", address, stores.OrDefault(interval, defaultInterval), dir)
 }
 
 // bounds says how many connections a server allows.

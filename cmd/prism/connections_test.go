@@ -28,7 +28,7 @@ func TestConnectionBounds(t *testing.T) {
 			few = strings.Replace(few, "store:", "  receiver: {"+key+": 2}\nstore:", 1)
 			n := startServers(t, "reflector", few, "  mem: {}\n")
 			onTCP := func(port int, hello string) func() bool {
-				return func() bool { return answers(t, port, hello) }
+				return func() bool { return isAnswered(t, port, hello) }
 			}
 			for name, ask := range map[string]func() bool{
 				"peer":      onTCP(n.peer, "{}"),
@@ -45,8 +45,8 @@ func TestConnectionBounds(t *testing.T) {
 	}
 }
 
-// answers says whether a server answers on a new connection, which stays open.
-func answers(t *testing.T, port int, hello string) bool {
+// isAnswered says whether a server answers on a new connection, which stays open.
+func isAnswered(t *testing.T, port int, hello string) bool {
 	t.Helper()
 	c, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {

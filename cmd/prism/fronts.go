@@ -46,7 +46,7 @@ func (p *program) http() (*front, error) {
 	conf := p.plan.config.Servers.HTTP
 	server, err := httpd.New(httpd.Options{
 		Store:                 p.plan.tree.Store(),
-		Gate:                  &httpd.TokenGate{Token: conf.EdgeToken},
+		Gate:                  p.gate(conf.EdgeToken),
 		Logger:                p.log,
 		MaxConcurrentRequests: conf.MaxConcurrentRequests,
 		MaxConnections:        conf.MaxConnections,
@@ -65,6 +65,7 @@ func (p *program) http3() (*front, error) {
 	server, err := http3d.New(http3d.Options{
 		Options: httpd.Options{
 			Store:                 p.plan.tree.Store(),
+			Gate:                  p.gate(""),
 			Logger:                p.log,
 			MaxConcurrentRequests: conf.MaxConcurrentRequests,
 			MaxConnections:        conf.Connections.Most,
@@ -91,6 +92,7 @@ func (p *program) peer() (*front, error) {
 	conf := p.plan.config.Servers.Peer
 	server, err := peerd.New(peerd.Options{
 		Store:          p.plan.tree.Store(),
+		Gate:           p.gate(""),
 		Logger:         p.log,
 		MaxConnections: conf.Connections.Most,
 		MaxPerAddress:  conf.Connections.PerAddress,
@@ -106,13 +108,17 @@ func (p *program) peer() (*front, error) {
 // receiver makes the server that takes blobs from uploaders.
 func (p *program) receiver(port int) (*front, error) {
 	conf := p.plan.config.Servers.Receiver
-	server, err := reflector.New(reflector.Options{
+	o := reflector.Options{
 		Store:          p.plan.tree.Store(),
 		Logger:         p.log,
 		MaxConnections: conf.Most,
 		MaxPerAddress:  conf.PerAddress,
 		DrainTimeout:   p.drainTimeout(),
-	})
+	}
+	if p.blocked != nil {
+		o.Blocked = p.blocked.Contains
+	}
+	server, err := reflector.New(o)
 	if err != nil {
 		return nil, err
 	}

@@ -37,12 +37,9 @@ func load(dir, command string) (*plan, error) {
 	return p, nil
 }
 
-// checkServers demands something to serve, and warns of what this version has not.
+// checkServers demands something to serve.
 func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 	s := c.Servers
-	if c.Lists.At != nil {
-		r.Warnf(c.Lists.At, "has no effect: this version has no lists yet, and serves every blob to everybody")
-	}
 	if command == "blobcache" && s.Receiver.At != nil {
 		r.Warnf(s.Receiver.At, "has no effect: only prism reflector takes uploads")
 	}

@@ -33,6 +33,7 @@ type commandLine struct {
 	CheckConfig checkConfig      `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
 	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
 	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
+	Schema      schema           `cmd:"" help:"Print the SQL that makes the tables of a catalogue in MySQL or MariaDB."`
 	Upload      upload           `cmd:"" hidden:"" help:"Upload a folder of blobs."`
 }
 

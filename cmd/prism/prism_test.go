@@ -113,7 +113,7 @@ func TestWrongCommandLine(t *testing.T) {
 			t.Errorf("prism %s: %+v, want %s", args, got, want)
 		}
 	}
-	f("", `expected one of "blobcache", "check-config", "version", "reflector"`+see)
+	f("", `expected one of "blobcache", "check-config", "version", "reflector", "schema"`+see)
 	f("blobcahe", `unexpected argument blobcahe, did you mean "blobcache"?`+see)
 	f("blobcache --port 5", `unknown flag --port`+see)
 	f("blobcache --metrics-port 0", "--metrics-port=0 is out of range; want 1 to 65535\n")
@@ -233,6 +233,8 @@ func TestExamples(t *testing.T) {
 	got := prism(t, "check-config", "blobcache", "--conf-dir", "../../examples/edge")
 	want := result{stdout: `../../examples/edge/blobcache.yaml is right
 http: :5569, 200 requests and 16000 connections at once, readers of at least 8KiB/s
+blocked blobs: https://api.lbry.com/file/list_blocked every 12h0m0s, kept in ../../examples/edge/.blobcache-lists; refused on upload, served all the same
+protected blobs: https://direct.api.odysee.com/file/list_protected every 2m0s, kept in ../../examples/edge/.blobcache-lists; the last good list decides
 log: info as text; drain: 20s
 store: caching edge
   cache: disk blobcache, /mnt/blobcache, at most 500GiB, sync interval
@@ -339,7 +341,7 @@ func TestPortInUse(t *testing.T) {
 	free, metrics := freePorts(t)
 	mount := t.TempDir()
 	conf := func(port int) string {
-		return configure(t, fmt.Sprintf("servers: {http: {port: %d}}\nstore: {disk: {mount_point: %s, max_size: 256MB}}\n", port, mount))
+		return configure(t, fmt.Sprintf("servers: {http: {port: %d}}\nstore: {disk: {mount_point: %s, max_size: 256MB}}\n"+noLists, port, mount))
 	}
 	for range 2 { // the second one finds the mount unlocked
 		dir := conf(port)

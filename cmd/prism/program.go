@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/lists"
 	"github.com/OdyseeTeam/prism/metrics"
 	"github.com/OdyseeTeam/prism/stores/compose"
 	"github.com/OdyseeTeam/prism/stores/disk"
@@ -21,9 +22,13 @@ import (
 type program struct {
 	command     string
 	metricsPort int
+	noBlocklist bool // whatever the configuration says
 	plan        *plan
 	log         *slog.Logger
 	sources     metrics.Sources
+
+	blocked   *lists.Blocklist // nil: is not fetched
+	protected *lists.Protected // nil: is not fetched
 }
 
 // prepare reads the configuration of a command and starts to log.
@@ -42,7 +47,6 @@ func prepare(command string, metricsPort int, flags *commandLine) (*program, err
 	for _, w := range p.warnings {
 		log.Warn(w.Error())
 	}
-	log.Warn("this version has no lists of blocked and protected blobs; every blob is served to everybody")
 	return &program{command: command, metricsPort: metricsPort, plan: p, log: log}, nil
 }
 
@@ -77,6 +81,10 @@ func (p *program) run(listenOn func(*program) ([]*front, error)) (err error) {
 		}
 	}()
 	p.sources = metrics.Sources{Tree: tree, Version: versionOf(), OpenTime: opened}
+	defer p.closeLists()
+	if err := p.openLists(); err != nil {
+		return err
+	}
 	fronts, err := listenOn(p)
 	if err != nil {
 		return errors.Join(err, closeFronts(fronts))

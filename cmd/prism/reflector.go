@@ -9,7 +9,7 @@ import (
 type reflectorCommand struct {
 	ReceiverPort     int  `default:"5566" placeholder:"PORT" help:"Port on which uploaders send blobs (5566)."`
 	MetricsPort      int  `default:"2112" placeholder:"PORT" help:"Port for /metrics and /debug/pprof (2112)."`
-	DisableBlocklist bool `help:"Do not fetch the list of blocked blobs. This version never does."`
+	DisableBlocklist bool `help:"Do not fetch the list of blocked blobs."`
 }
 
 // Run takes blobs in and serves them, until a signal.
@@ -21,6 +21,7 @@ func (r reflectorCommand) Run(flags *commandLine) error {
 	if err != nil {
 		return err
 	}
+	p.noBlocklist = r.DisableBlocklist
 	return p.run(func(p *program) ([]*front, error) {
 		p.warnOfPromises()
 		fronts, err := configured(p)
@@ -46,7 +47,11 @@ func (p *program) warnOfPromises() {
 			p.log.Warn("uploads go to a disk: once it is full its oldest blobs make room, receipts or not", "store", w.Store().Name())
 		}
 	})
-	if _, ok := stores.As[stores.Blocker](store); !ok {
-		p.log.Warn("this store cannot block blobs: whatever is uploaded is taken")
+	_, blocks := stores.As[stores.Blocker](store)
+	switch {
+	case !blocks && p.blocked == nil:
+		p.log.Warn("this store cannot block blobs, and the block list is off: whatever is uploaded is taken")
+	case !blocks:
+		p.log.Warn("this store cannot block blobs: uploads are refused by the block list alone, and a blob that leaves the list is taken again")
 	}
 }

@@ -83,6 +83,7 @@ func startEdge(t *testing.T, o *origin, s setup) *edge {
 	}
 	dir := configure(t, fmt.Sprintf(`
 servers: {http: {port: %d, address: 127.0.0.1}}
+`+noLists+`
 store:
   caching:
     name: edge
@@ -155,7 +156,8 @@ func TestServe(t *testing.T) {
 	}
 
 	asked := o.asked.Load()
-	e = startEdge(t, o, setup{mount: mount, more: "log: {format: json, level: warn}"})
+	// A key without effect is a warning.
+	e = startEdge(t, o, setup{mount: mount, more: "log: {format: json, level: warn}\ndatabase: {host: x}"})
 	e.ask(t, o)
 	if log := e.log(t); !strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, `"level":"INFO"`) {
 		t.Errorf("the log is not what log: asks for:\n%s", log)
@@ -206,9 +208,9 @@ func TestSecondOwner(t *testing.T) {
 	o, mount := newOrigin(t, nil), t.TempDir()
 	e := startEdge(t, o, setup{mount: mount})
 	port, metricsPort := freePorts(t)
-	dir := configure(t, fmt.Sprintf("servers: {http: {port: %d}}\nstore: {disk: {mount_point: %s}}\n", port, mount))
+	dir := configure(t, fmt.Sprintf(noLists+"\nservers: {http: {port: %d}}\nstore: {disk: {mount_point: %s}}\n", port, mount))
 	got := prism(t, "blobcache", "--conf-dir", dir, "--metrics-port", strconv.Itoa(metricsPort))
-	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:2:9: store.disk: ") || !strings.Contains(got.stderr, strconv.Itoa(e.PID())) {
+	if got.status != 1 || !strings.Contains(got.stderr, "blobcache.yaml:3:9: store.disk: ") || !strings.Contains(got.stderr, strconv.Itoa(e.PID())) {
 		t.Errorf("a second owner: %+v", got)
 	}
 	e.ask(t, o)

@@ -12,7 +12,7 @@
 //	304 412     If-None-Match and If-Match against the entity tag, which is the hash
 //	400         a hash or a query that is malformed: on /blob, /get/ and /has/
 //	403         protected, and no token that opens it. HEAD /blob and /has/ answer by existence instead
-//	404         the store said blob.ErrNotFound, and nothing else; or a path that names nothing here
+//	404         the store or the gate said blob.ErrNotFound, and nothing else; or a path that names nothing here
 //	405 505     neither GET nor HEAD; not HTTP/1
 //	416         a range outside the blob. Several ranges, other units and ranges that do not parse are ignored: 200
 //	502         an origin gave bytes that are not the blob: wrong, too few, too many; or an error of no other kind

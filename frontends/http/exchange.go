@@ -205,8 +205,11 @@ func (q *exchange) answerPrecondition(status int) {
 	q.start(status)
 }
 
-// exists asks the store, in a slot.
+// exists asks the store, in a slot. What the gate has answered as missing does not exist; what it protects does.
 func (q *exchange) exists() (bool, error) {
+	if g := q.s.opt.Gate; g != nil && errors.Is(g.Check(q.t.hash, q.t.token), blob.ErrNotFound) {
+		return false, nil
+	}
 	if err := q.takeSlot(); err != nil {
 		return false, err
 	}

@@ -9,8 +9,9 @@ import (
 
 // Gate decides who may have the bytes of a blob.
 type Gate interface {
-	// Check is nil when the blob is open to whoever shows token, which may be empty; otherwise blob.ErrProtected,
-	// wrapped or not. It is called for every request, must not block, and does not keep or log the token.
+	// Check is nil when the blob is open to whoever shows token, which may be empty; otherwise blob.ErrProtected, or
+	// blob.ErrNotFound for a blob that is to be answered as missing by every path, wrapped or not. It is called for every
+	// request, must not block, and does not keep or log the token.
 	Check(h blob.Hash, token string) error
 }
 
@@ -20,11 +21,16 @@ type TokenGate struct {
 	Protected func(blob.Hash) bool
 	// Token is the secret. Empty, it opens nothing.
 	Token string
+	// Withheld says whether a blob is answered as missing, token or not; nil means that none is.
+	Withheld func(blob.Hash) bool
 }
 
 // Check compares in constant time. Digests are compared, not the tokens, so that the time tells nothing about the
 // length either.
 func (g *TokenGate) Check(h blob.Hash, token string) error {
+	if g.Withheld != nil && g.Withheld(h) {
+		return blob.ErrNotFound
+	}
 	if g.Protected == nil || !g.Protected(h) {
 		return nil
 	}

@@ -119,8 +119,10 @@ func (a *answer) lookUp(res *peer.Response) (blob.Handle, error) {
 
 // get asks for the blob whose bytes are wanted.
 func (a *answer) get(ctx context.Context) (blob.Handle, error) {
-	if !a.isOpen(a.req.Blob) {
-		return nil, blob.ErrProtected
+	if gate := a.c.s.opt.Gate; gate != nil {
+		if err := gate.Check(a.req.Blob, ""); err != nil {
+			return nil, err
+		}
 	}
 	return a.c.s.opt.Store.Get(ctx, a.req.Blob)
 }

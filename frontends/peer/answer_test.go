@@ -186,6 +186,30 @@ func TestProtected(t *testing.T) {
 	c.wantBlob(open)
 }
 
+// withheld is a gate that answers some blobs as missing.
+type withheld map[blob.Hash]bool
+
+func (g withheld) Check(h blob.Hash, _ string) error {
+	if g[h] {
+		return fmt.Errorf("withheld: %w", blob.ErrNotFound)
+	}
+	return nil
+}
+
+// A blob that the gate answers as missing is counted as such.
+func TestWithheld(t *testing.T) {
+	shut := content(6, 100)
+	store := newShelf(t, shut)
+	s := start(t, peerd.Options{Store: store, Gate: withheld{blob.Sum(shut): true}})
+	c := s.dial()
+	if json, _ := c.ask(`{"requested_blobs":["` + hexOf(shut) + `"],"requested_blob":"` + hexOf(shut) + `"}`); json != top+`[],`+missing {
+		t.Errorf("the answer: %s", json)
+	}
+	if n := s.Stats().Errors["blob_not_found"]; n != 1 || store.gets.Load() != 0 {
+		t.Errorf("%d counted, and the store was asked %d times", n, store.gets.Load())
+	}
+}
+
 // The SDK names the blob that it wants twice. The store is asked once, and the answer does not contradict itself.
 func TestBlobInBothKeys(t *testing.T) {
 	here, gone := content(7, 100), content(8, 100)

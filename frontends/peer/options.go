@@ -12,8 +12,9 @@ import (
 
 // Gate decides who may have the bytes of a blob.
 type Gate interface {
-	// Check is nil when the blob is open to whoever shows token, which is always empty here: the protocol has none. It is
-	// called for every hash and must not block.
+	// Check is nil when the blob is open to whoever shows token, which is always empty here: the protocol has none.
+	// Otherwise it is blob.ErrProtected or blob.ErrNotFound, wrapped or not; both are answered as missing. It is called for
+	// every hash and must not block.
 	Check(h blob.Hash, token string) error
 }
 

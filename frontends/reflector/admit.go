@@ -79,6 +79,9 @@ func (s *Server) decide(ctx context.Context, r wire.Request) (wire.Offer, error)
 }
 
 func (s *Server) wants(ctx context.Context, h blob.Hash) (wanted, blocked bool, err error) {
+	if s.opt.Blocked != nil && s.opt.Blocked(h) {
+		return false, true, nil
+	}
 	if s.wanter != nil {
 		return s.wanter.Wants(ctx, h)
 	}

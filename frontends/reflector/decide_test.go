@@ -19,21 +19,33 @@ import (
 func TestBlocked(t *testing.T) {
 	a := content(1, 10)
 	sd := descriptor(a)
-	store := &catalogue{shelf: newShelf(t), blocked: map[blob.Hash]bool{blob.Sum(a): true, blob.Sum(sd): true}}
-	s := start(t, reflector.Options{Store: store})
-	c := s.greet()
-	for range 2 { // not held, then held
-		c.say(offer(a))
-		c.hear(`{"send_blob":false}`)
-		c.say(offerSD(sd))
-		c.hear(`{"send_sd_blob":false}`)
-		if err := store.Put(t.Context(), verified(t, sd), blob.KindSD); err != nil {
-			t.Fatal(err)
-		}
+	blocked := map[blob.Hash]bool{blob.Sum(a): true, blob.Sum(sd): true}
+	for by, options := range map[string]func(*testing.T) reflector.Options{
+		"store": func(t *testing.T) reflector.Options {
+			return reflector.Options{Store: &catalogue{shelf: newShelf(t), blocked: blocked}}
+		},
+		"option": func(t *testing.T) reflector.Options {
+			return reflector.Options{Store: newShelf(t), Blocked: func(h blob.Hash) bool { return blocked[h] }}
+		},
+	} {
+		t.Run(by, func(t *testing.T) {
+			o := options(t)
+			s := start(t, o)
+			c := s.greet()
+			for range 2 { // not held, then held
+				c.say(offer(a))
+				c.hear(`{"send_blob":false}`)
+				c.say(offerSD(sd))
+				c.hear(`{"send_sd_blob":false}`)
+				if err := o.Store.Put(t.Context(), verified(t, sd), blob.KindSD); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// The server hangs up or goes on; it must not have taken anything else for an answer.
+			c.say(offer([]byte("x")))
+			c.hear(`{"send_blob":true}`)
+		})
 	}
-	// The server hangs up or goes on; it must not have taken anything else for an answer.
-	c.say(offer([]byte("x")))
-	c.hear(`{"send_blob":true}`)
 }
 
 // The catalogue's word counts where it has one; otherwise the SD blob says what is missing.

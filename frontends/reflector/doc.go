@@ -8,7 +8,8 @@
 //	  no           it is here, or blocked. For an SD blob the answer names what its stream lacks
 //	  yes          the body follows, and after it the receipt; then the next request
 //
-// Whether a blob is wanted is what the store's stores.Wanter says, or else whether it Has the blob. What a stream lacks
+// A blob that Options.Blocked names is not wanted. Of others it is what the store's stores.Wanter says, or else whether it
+// Has the blob. What a stream lacks
 // is what its stores.StreamKnower says, or else it is worked out from the SD blob that the store holds. An SD blob that is
 // held and cannot be read as one is wanted again.
 //
@@ -30,6 +31,6 @@
 //
 // Connections beyond MaxConnections, or MaxPerAddress from one address (of IPv6: from one /64), are closed at once.
 //
-// The package keeps no catalogue, decides nothing about blocking, and does not check more of a stream than that its SD
+// The package keeps no catalogue, does not decide what is blocked, and does not check more of a stream than that its SD
 // blob can be read.
 package reflector

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/stores"
 )
@@ -13,6 +14,8 @@ import (
 type Options struct {
 	// Store takes the blobs. Required. The server does not close it.
 	Store stores.Store
+	// Blocked says of a blob that it is not wanted, whatever the store says; nil leaves that to the store. It must not block.
+	Blocked func(blob.Hash) bool
 	// Logger takes faults. Default: slog.Default.
 	Logger *slog.Logger
 

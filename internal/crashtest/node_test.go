@@ -47,6 +47,7 @@ func startNode(t *testing.T, s nodeSettings) *node {
 	dir := t.TempDir()
 	doc := fmt.Sprintf(`
 drain_timeout: %v
+lists: {blocklist: {enabled: false}, protected: {enabled: false}}
 servers:
   http: {port: %d, address: 127.0.0.1}
   http3: {port: %d, address: 127.0.0.1}

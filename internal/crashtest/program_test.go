@@ -36,6 +36,7 @@ func (s settings) write(t *testing.T, port int) string {
 	}
 	dir := t.TempDir()
 	doc := fmt.Sprintf(`
+lists: {blocklist: {enabled: false}, protected: {enabled: false}}
 servers: {http: {port: %d, address: 127.0.0.1, min_rate: 1KB}}
 store:
   caching:

@@ -73,12 +73,11 @@ func (p tool) path(module string) (string, error) {
 		}
 		sum.Write(text)
 	}
-	cache, err := os.UserCacheDir()
+	dir, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "prism-testbed")
-	return filepath.Join(dir, p.name+"-"+hex.EncodeToString(sum.Sum(nil)[:8])), os.MkdirAll(dir, 0o755)
+	return filepath.Join(dir, p.name+"-"+hex.EncodeToString(sum.Sum(nil)[:8])), nil
 }
 
 // lock waits for a lock that ends with the process at the latest.

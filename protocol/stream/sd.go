@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -19,6 +20,8 @@ type SD struct {
 	StreamHash string
 	// Blobs are the content blobs in the order of the list, each once. The entry that ends the list has no hash.
 	Blobs []blob.Hash
+	// Lengths are those of Blobs in turn, in bytes as they stand there, or 0 where none stands that a blob can have.
+	Lengths []int
 }
 
 // ParseSD reads an SD blob for ingestion, which takes every JSON object that has a stream_hash: numbers, IVs, lengths,
@@ -27,7 +30,7 @@ type SD struct {
 // stream without a list has no content blobs. Of a key that is there twice the last counts. data is only read. Errors:
 // ErrNotSD.
 //
-// The cost is in proportion to data; of memory it takes 48 bytes for each hash, and as much again to find repeated ones.
+// The cost is in proportion to data; of memory it takes 56 bytes for each hash, and as much again to find repeated ones.
 func ParseSD(data []byte) (SD, error) {
 	if len(data) > blob.MaxSize {
 		return SD{}, fmt.Errorf("%w: %w", ErrNotSD, blob.ErrTooBig)
@@ -43,7 +46,7 @@ func ParseSD(data []byte) (SD, error) {
 		case "stream_hash":
 			sd.StreamHash, err = w.text()
 		case "blobs":
-			sd.Blobs, err = w.blobs()
+			sd.Blobs, sd.Lengths, err = w.blobs()
 		default:
 			w.skip()
 		}
@@ -62,21 +65,23 @@ func ParseSD(data []byte) (SD, error) {
 type walker struct{ rest []byte }
 
 // blobs reads the list of blobs.
-func (w *walker) blobs() ([]blob.Hash, error) {
+func (w *walker) blobs() (list []blob.Hash, lengths []int, err error) {
 	if w.null() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var list []blob.Hash
 	known := map[blob.Hash]struct{}{}
-	err := w.array(func() error {
-		text := ""
+	err = w.array(func() error {
+		text, length := "", 0
 		err := w.object(func(key string) error {
-			if key != "blob_hash" {
-				w.skip()
-				return nil
-			}
 			var err error
-			text, err = w.text()
+			switch key {
+			case "blob_hash":
+				text, err = w.text()
+			case "length":
+				length = w.length()
+			default:
+				w.skip()
+			}
 			return err
 		})
 		if err != nil || text == "" {
@@ -88,11 +93,23 @@ func (w *walker) blobs() ([]blob.Hash, error) {
 		}
 		if _, ok := known[h]; !ok {
 			known[h] = struct{}{}
-			list = append(list, h)
+			list, lengths = append(list, h), append(lengths, length)
 		}
 		return nil
 	})
-	return list, err
+	return list, lengths, err
+}
+
+// length reads a value of any kind: the number of bytes of a blob, or 0 for everything else.
+func (w *walker) length() int {
+	w.peek()
+	from := w.rest
+	w.skip()
+	n, err := strconv.Atoi(string(from[:len(from)-len(w.rest)]))
+	if err != nil || n < 1 || n > blob.MaxSize {
+		return 0
+	}
+	return n
 }
 
 // peek is the first byte of what comes next.

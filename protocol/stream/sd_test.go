@@ -64,6 +64,21 @@ func TestParseSD(t *testing.T) {
 	f(strings.Replace(list(a), "a0", `\u0061\u0030`, 1), "s", a)
 }
 
+func TestParseSDLengths(t *testing.T) {
+	f := func(value string, want int) {
+		t.Helper()
+		sd, err := stream.ParseSD([]byte(strings.ReplaceAll(list(strings.Repeat("a0", blob.HashSize)), ":5,", ":"+value+",")))
+		if err != nil || !slices.Equal(sd.Lengths, []int{want}) {
+			t.Errorf("length %s: %v, %v, want %d", value, sd.Lengths, err, want)
+		}
+	}
+	f("5", 5)
+	f(" 2097152 ", blob.MaxSize)
+	for _, none := range []string{"2097153", "0", "-1", "1e3", "5.0", `"5"`, "null", "[5]", "99999999999999999999"} {
+		f(none, 0)
+	}
+}
+
 func TestParseSDRefuses(t *testing.T) {
 	a := strings.Repeat("a0", blob.HashSize)
 	for _, data := range []string{

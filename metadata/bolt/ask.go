@@ -1,0 +1,141 @@
+package bolt
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/metadata"
+)
+
+// Stored is described at metadata.Catalogue.
+func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
+	stored := make([]bool, len(hashes))
+	for from := 0; from < len(hashes); from += metadata.BatchSize {
+		to := min(from+metadata.BatchSize, len(hashes))
+		err := c.view(ctx, func(t *tx) error {
+			for i := from; i < to; i++ {
+				stored[i] = isStored(t.blobs.Get(hashes[i][:]))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return stored, nil
+}
+
+// open is an error after Close, or when the context has ended: what a call without hashes comes to.
+func (c *Catalogue) open(ctx context.Context) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	c.leave()
+	return metadata.ContextError(ctx)
+}
+
+// Status is described at metadata.Catalogue.
+func (c *Catalogue) Status(ctx context.Context, h blob.Hash) (s metadata.Status, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		s.Stored = isStored(t.blobs.Get(h[:]))
+		s.Blocked = t.blocked.Get(h[:]) != nil
+		return nil
+	})
+	return s, err
+}
+
+// Missing is described at metadata.Catalogue.
+func (c *Catalogue) Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		known = t.streams.Get(sd[:]) != nil
+		for b := range slices.Chunk(t.contents.Get(sd[:]), blob.HashSize) {
+			if len(b) != blob.HashSize {
+				return fmt.Errorf("%w: half a hash: %s", metadata.ErrUnavailable, mend)
+			}
+			if !isStored(t.blobs.Get(b)) {
+				missing = append(missing, blob.Hash(b))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return missing, known, nil
+}
+
+// Count is described at metadata.Catalogue.
+func (c *Catalogue) Count(ctx context.Context) (n int64, err error) {
+	key := keyRows
+	if c.opts.SoftDeletes {
+		key = keyStored
+	}
+	err = c.view(ctx, func(t *tx) error {
+		n = t.number(key)
+		return nil
+	})
+	return n, err
+}
+
+// Walk is described at metadata.Catalogue. Rows are read a batch at a time, so that fn holds up nobody.
+func (c *Catalogue) Walk(ctx context.Context, from blob.Hash, fn func(metadata.Row) error) error {
+	for {
+		rows, err := c.rows(ctx, from)
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if err := metadata.ContextError(ctx); err != nil {
+				return err
+			}
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		if len(rows) < metadata.BatchSize {
+			return nil
+		}
+		var more bool
+		if from, more = after(rows[len(rows)-1].Hash); !more {
+			return nil
+		}
+	}
+}
+
+// rows are the first that are not below from, at most a batch.
+func (c *Catalogue) rows(ctx context.Context, from blob.Hash) ([]metadata.Row, error) {
+	var rows []metadata.Row
+	err := c.view(ctx, func(t *tx) error {
+		cursor := t.blobs.Cursor()
+		for k, v := cursor.Seek(from[:]); k != nil && len(rows) < metadata.BatchSize; k, v = cursor.Next() {
+			r, err := readRow(v)
+			if err != nil || len(k) != blob.HashSize {
+				return fmt.Errorf("%w: row %x: %s", metadata.ErrUnavailable, bytes.Clone(k), mend)
+			}
+			out := metadata.Row{Hash: blob.Hash(k), Stored: r.stored, Length: r.length}
+			if c.opts.Tracking == metadata.TrackBlobs {
+				out.Accessed = r.at
+			}
+			rows = append(rows, out)
+		}
+		return nil
+	})
+	return rows, err
+}
+
+// after is the hash that follows.
+func after(h blob.Hash) (next blob.Hash, more bool) {
+	for i := blob.HashSize - 1; i >= 0; i-- {
+		h[i]++
+		if h[i] != 0 {
+			return h, true
+		}
+	}
+	return h, false
+}

@@ -1,0 +1,43 @@
+package bolt_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/OdyseeTeam/prism/metadata/bolt"
+	"github.com/OdyseeTeam/prism/metadata/metadatatest"
+)
+
+// BenchmarkStored asks for 1,000,000 hashes, half of which are stored.
+func BenchmarkStored(b *testing.B) {
+	c := open(b, bolt.Options{Path: filepath.Join(b.TempDir(), "catalogue")})
+	defer c.Close()
+	hashes := metadatatest.Hashes("bench", 1_000_000)
+	if err := c.PutBlobs(b.Context(), metadatatest.Blobs(9, t0(), hashes[:len(hashes)/2]...)); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := c.Stored(b.Context(), hashes); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkPutStream notes an SD blob with 500 content blobs, in a catalogue of 1,000,000 blobs.
+func BenchmarkPutStream(b *testing.B) {
+	c := open(b, bolt.Options{Path: filepath.Join(b.TempDir(), "catalogue")})
+	defer c.Close()
+	if err := c.PutBlobs(b.Context(), metadatatest.Blobs(9, t0(), metadatatest.Hashes("bench", 1_000_000)...)); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		name := fmt.Sprint("stream", n)
+		sd := metadatatest.Blobs(9, t0(), metadatatest.Hash("sd "+name))[0]
+		if err := c.PutStream(b.Context(), sd, metadatatest.Stream(name, metadatatest.Hashes(name, 500)...)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/metadata"
+)
+
+const (
+	// listSize is the number of values in a list of one statement. A batch takes several: from 1,000 on MariaDB makes
+	// a table of each list, and longer ones take more time a value on both servers.
+	listSize = 900
+
+	hashBytes = blob.HexSize + 4 // of a hash in a statement
+)
+
+// marks are placeholders for a list.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+// listFit is how many hashes go into one statement.
+func (s *session) listFit() int { return s.t.fit(hashBytes, listSize) }
+
+// eachList calls do with the placeholders and the values of one statement after the other.
+func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any) error) error {
+	for list := range slices.Chunk(hashes, s.listFit()) {
+		args := make([]any, len(list))
+		for i, h := range list {
+			args[i] = h.String()
+		}
+		if err := do(marks(len(list)), args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stored is described at metadata.Catalogue.
+func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
+	if err := c.open(ctx); err != nil {
+		return nil, err
+	}
+	stored := make([]bool, 0, len(hashes))
+	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
+		there := make(map[blob.Hash]struct{}, len(batch))
+		err := c.run(ctx, "look blobs up", func(ctx context.Context, s *session) error {
+			return s.eachList(batch, func(marks string, args []any) error {
+				return s.query(ctx, "SELECT hash FROM blob_ WHERE is_stored = 1 AND hash IN ("+marks+")", args,
+					func(rows *sql.Rows) error {
+						var text string
+						if err := rows.Scan(&text); err != nil {
+							return err
+						}
+						if h, ok := s.t.read(text); ok {
+							there[h] = struct{}{}
+						}
+						return nil
+					})
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range batch {
+			_, is := there[h]
+			stored = append(stored, is)
+		}
+	}
+	return stored, nil
+}
+
+// open is an error after Close, or when the context has ended: what a call without hashes comes to.
+func (c *Catalogue) open(ctx context.Context) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	c.leave()
+	return metadata.ContextError(ctx)
+}
+
+// Status is described at metadata.Catalogue.
+func (c *Catalogue) Status(ctx context.Context, h blob.Hash) (st metadata.Status, err error) {
+	err = c.run(ctx, "look a blob up", func(ctx context.Context, s *session) error {
+		return s.query(ctx, "SELECT EXISTS (SELECT 1 FROM blob_ WHERE hash = ? AND is_stored = 1), "+
+			"EXISTS (SELECT 1 FROM blocked WHERE hash = ?)", []any{h.String(), h.String()},
+			func(rows *sql.Rows) error { return rows.Scan(&st.Stored, &st.Blocked) })
+	})
+	return st, err
+}
+
+// Missing is described at metadata.Catalogue.
+func (c *Catalogue) Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error) {
+	err = c.run(ctx, "look a stream up", func(ctx context.Context, s *session) error {
+		missing, known = nil, false
+		seen := map[blob.Hash]struct{}{} // nothing forbids two streams of one SD blob
+		return s.query(ctx, "SELECT b.hash, b.is_stored FROM blob_ sd JOIN stream s ON s.sd_blob_id = sd.id "+
+			"LEFT JOIN stream_blob sb ON sb.stream_id = s.id LEFT JOIN blob_ b ON b.id = sb.blob_id "+
+			"WHERE sd.hash = ? ORDER BY sb.num, sb.blob_id", []any{sd.String()},
+			func(rows *sql.Rows) error {
+				var text sql.NullString
+				var stored sql.NullInt64
+				if err := rows.Scan(&text, &stored); err != nil {
+					return err
+				}
+				known = true
+				h, ok := s.t.read(text.String)
+				if _, again := seen[h]; ok && !again && stored.Int64 != 1 {
+					seen[h] = struct{}{}
+					missing = append(missing, h)
+				}
+				return nil
+			})
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return missing, known, nil
+}
+
+// Count is described at metadata.Catalogue.
+func (c *Catalogue) Count(ctx context.Context) (n int64, err error) {
+	query := "SELECT COUNT(*) FROM blob_"
+	if c.opts.SoftDeletes {
+		query += " WHERE is_stored = 1"
+	}
+	err = c.run(ctx, "count blobs", func(ctx context.Context, s *session) error {
+		return s.query(ctx, query, nil, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	})
+	return n, err
+}
+
+// Walk is described at metadata.Catalogue. Rows are read a batch at a time, so that fn holds up nobody.
+func (c *Catalogue) Walk(ctx context.Context, from blob.Hash, fn func(metadata.Row) error) error {
+	first, compare := from.String(), ">="
+	for {
+		p, err := c.page(ctx, first, compare)
+		if err != nil {
+			return err
+		}
+		for _, r := range p.rows {
+			if err := metadata.ContextError(ctx); err != nil {
+				return err
+			}
+			if err := fn(r); err != nil {
+				return err
+			}
+		}
+		if p.read < metadata.BatchSize {
+			return nil
+		}
+		first, compare = p.last, ">"
+	}
+}
+
+// page is some rows of a walk.
+type page struct {
+	rows []metadata.Row
+	read int    // with those whose hash is none
+	last string // hash, as it stands there
+}
+
+func (c *Catalogue) page(ctx context.Context, first, compare string) (p page, err error) {
+	columns := "hash, is_stored, length, NULL"
+	if c.opts.Tracking == metadata.TrackBlobs {
+		columns = "hash, is_stored, length, last_accessed_at"
+	}
+	err = c.run(ctx, "walk over blobs", func(ctx context.Context, s *session) error {
+		p = page{}
+		return s.query(ctx, "SELECT "+columns+" FROM blob_ WHERE hash "+compare+" ? ORDER BY hash LIMIT ?",
+			[]any{first, metadata.BatchSize}, func(rows *sql.Rows) error {
+				var hash string
+				var stored sql.NullInt64
+				var length, at sql.RawBytes
+				if err := rows.Scan(&hash, &stored, &length, &at); err != nil {
+					return err
+				}
+				p.read, p.last = p.read+1, hash
+				if h, ok := s.t.read(hash); ok {
+					p.rows = append(p.rows, metadata.Row{
+						Hash: h, Stored: stored.Int64 == 1, Length: readLength(length), Accessed: readTime(at),
+					})
+				}
+				return nil
+			})
+	})
+	return p, err
+}
+
+// readLength reads a length; what no blob has is 0.
+func readLength(text sql.RawBytes) int {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > blob.MaxSize {
+		return 0
+	}
+	return n
+}
