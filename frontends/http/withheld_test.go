@@ -23,7 +23,7 @@ func TestWithheld(t *testing.T) {
 			}
 		}
 	}
-	if n := store.calls.Load(); n != 0 {
+	if n := store.Calls(); n != 0 {
 		t.Errorf("the store was asked %d times", n)
 	}
 	if top, body := s.get("/blob?hash=" + blob.Sum(good).String()); status(top) != "200" || body != string(good) {

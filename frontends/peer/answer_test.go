@@ -205,8 +205,8 @@ func TestWithheld(t *testing.T) {
 	if json, _ := c.ask(`{"requested_blobs":["` + hexOf(shut) + `"],"requested_blob":"` + hexOf(shut) + `"}`); json != top+`[],`+missing {
 		t.Errorf("the answer: %s", json)
 	}
-	if n := s.Stats().Errors["blob_not_found"]; n != 1 || store.gets.Load() != 0 {
-		t.Errorf("%d counted, and the store was asked %d times", n, store.gets.Load())
+	if n := s.Stats().Errors["blob_not_found"]; n != 1 || store.Gets.Load() != 0 {
+		t.Errorf("%d counted, and the store was asked %d times", n, store.Gets.Load())
 	}
 }
 
