@@ -31,6 +31,7 @@ CRASH_POINTS ?= 10000
 SEQUENCES    ?= 0
 KILLS        ?= 200
 RECEIPTS     ?= 50
+CATALOGUE_KILLS ?= 100
 POWER_CUTS   ?= 100
 BENCH        ?= .
 PKGS         ?= ./...
@@ -47,7 +48,7 @@ build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in
 TRY = $(TRYOUT) -prism $(BIN) -from "$$($(GO) env GOROOT):/usr" -blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)
 
 .PHONY: run
-run: build ## try it on real blobs, sent in and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
+run: build ## try it on a real file and real blobs, uploaded and read back over every protocol: BLOBS=dir for your own, Ctrl-C ends it
 	@$(GO) build -trimpath -o $(TRYOUT) ./tools/tryout
 	@$(TRY)
 
@@ -72,7 +73,7 @@ crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
@@ -80,6 +81,7 @@ crash: ## 10000 power cuts in memory, all short sequences, every failing call, e
 	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
+	$(PROGRAM) -run '^TestCatalogue$$' -receipt-kills $(CATALOGUE_KILLS)
 	$(PROGRAM) -run '^TestDrainOf'
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop

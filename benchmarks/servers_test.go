@@ -75,15 +75,23 @@ type server struct {
 // startPrism starts a blobcache with an empty mount in front of an origin, and stops it with the benchmark.
 func startPrism(tb testing.TB, mode, origin string) *server {
 	tb.Helper()
+	sharding := ""
+	if mode == "sharded" {
+		sharding = ", sharding_size: 2"
+	}
+	return startCache(tb, mode, origin, func(dir string) string {
+		return fmt.Sprintf("disk: {mode: %s, mount_point: %q, max_size: 4GB%s}", mode, filepath.Join(dir, "mount"), sharding)
+	})
+}
+
+// startCache starts a blobcache, given what stands under cache, with a folder of its own.
+func startCache(tb testing.TB, name, origin string, cache func(dir string) string) *server {
+	tb.Helper()
 	bin, err := built()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	dir, addr := tb.TempDir(), port(tb)
-	sharding := ""
-	if mode == "sharded" {
-		sharding = ", sharding_size: 2"
-	}
 	conf := fmt.Sprintf(`
 servers:
   http: {port: %d, address: 127.0.0.1}
@@ -92,10 +100,10 @@ store:
   caching:
     name: bench
     cache:
-      disk: {mode: %s, mount_point: %q, max_size: 4GB%s}
+      %s
     origin:
       http: {endpoint: %q}
-`, addr, mode, filepath.Join(dir, "mount"), sharding, origin+"/")
+`, addr, cache(dir), origin+"/")
 	if err := os.Mkdir(filepath.Join(dir, "mount"), 0o700); err != nil {
 		tb.Fatal(err)
 	}
@@ -103,7 +111,7 @@ store:
 		tb.Fatal(err)
 	}
 	cmd := exec.Command(bin, "blobcache", "--conf-dir", dir, "--metrics-port", strconv.Itoa(port(tb)))
-	return start(tb, "prism "+mode, cmd, addr, "/readyz")
+	return start(tb, "prism "+name, cmd, addr, "/readyz")
 }
 
 // startBare starts the server that prism is compared with.

@@ -1,6 +1,6 @@
 // Package blob is the vocabulary of Prism: what a blob is called, how its bytes are proven, how they are held while
-// they are sent, and the errors that callers branch on. It imports the standard library only, and everything else
-// imports it.
+// they are sent, and the errors that callers branch on. It imports the standard library and internal/sha384, which hashes
+// several blobs at once, and everything else imports it.
 //
 // A blob is 1 to MaxSize bytes, immutable, and named by the SHA-384 of its bytes. Three invariants live here:
 //

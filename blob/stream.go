@@ -47,10 +47,11 @@ func (s *Stream) Close() error { return s.body.Close() }
 // Errors: ErrCorrupt when the body is short, long, or does not match the name; io.ErrNoProgress when it gives nothing
 // many times in a row; otherwise what the body returned.
 func (s *Stream) Collect(buf []byte, progress func(n int)) (Verified, error) {
-	if int64(cap(buf)) < s.size {
-		return Verified{}, fmt.Errorf("blob: collect %d bytes into a buffer of %d", s.size, cap(buf))
-	}
-	h := NewHasher(buf[:0:s.size])
+	return (*Lanes)(nil).Collect(s, buf, progress)
+}
+
+// collect reads the whole blob into an empty Hasher of its size.
+func (s *Stream) collect(h *Hasher, progress func(n int)) (Verified, error) {
 	body := &patient{r: s.body}
 	for int64(h.Len()) < s.size {
 		n, err := h.ReadOnce(body, collectChunk)

@@ -18,7 +18,11 @@ type Hop struct {
 type Trace struct {
 	mu   sync.Mutex
 	hops []Hop
+	room [usualHops]Hop // of hops, while there are no more
 }
+
+// usualHops is how many stores most requests go through at most.
+const usualHops = 4
 
 type traceKey struct{}
 
@@ -46,6 +50,9 @@ func (t *Trace) Add(hops ...Hop) {
 		return
 	}
 	t.mu.Lock()
+	if t.hops == nil {
+		t.hops = t.room[:0]
+	}
 	t.hops = append(t.hops, hops...)
 	t.mu.Unlock()
 }

@@ -1,11 +1,11 @@
 package blob
 
 import (
-	"crypto/sha512"
 	"fmt"
-	"hash"
 	"hash/crc32"
 	"io"
+
+	"github.com/OdyseeTeam/prism/internal/sha384"
 )
 
 // Kind tells an SD blob, which describes a stream and gates all of it, from the content blobs.
@@ -25,7 +25,7 @@ func (k Kind) String() string {
 	return "content"
 }
 
-// Verified is bytes that were compared with their name. Only Verify, Hasher and Stream make one, so a store that is
+// Verified is bytes that were compared with their name. Only Verify, Hasher and Stream make one, by themselves or on Lanes, so a store that is
 // given one never hashes again. The zero Verified is not valid; stores refuse it (Size is 0).
 //
 // The bytes still belong to whoever made it: a store copies or finishes with them before its Put returns, and nobody
@@ -50,20 +50,7 @@ func (v Verified) CRC32C() uint32 { return v.crc }
 func (v Verified) Size() int64 { return int64(len(v.data)) }
 
 // Verify compares data with its name. Errors: ErrEmpty, ErrTooBig, ErrCorrupt.
-func Verify(name Hash, data []byte) (Verified, error) {
-	if len(data) > MaxSize {
-		return Verified{}, ErrTooBig
-	}
-	h := NewHasher(data[:0:len(data)])
-	for p := data; len(p) > 0; {
-		n := min(len(p), verifyChunk)
-		if err := h.advance(p[:n]); err != nil {
-			return Verified{}, err
-		}
-		h.buf, p = data[:len(h.buf)+n], p[n:]
-	}
-	return h.Verified(name)
-}
+func Verify(name Hash, data []byte) (Verified, error) { return (*Lanes)(nil).Verify(name, data) }
 
 // verifyChunk keeps what is hashed in the processor's cache until its CRC was computed too.
 const verifyChunk = 128 << 10
@@ -71,9 +58,10 @@ const verifyChunk = 128 << 10
 // Hasher takes the bytes of one blob as they arrive and hashes them on the way, into a buffer that its caller owns.
 // It is not safe for concurrent use.
 type Hasher struct {
-	buf []byte
-	sum hash.Hash
-	crc uint32
+	buf    []byte
+	sum    *sha384.Digest
+	hashed int // bytes of buf that sum has: whole blocks
+	crc    uint32
 }
 
 // castagnoli is the polynomial of CRC32C, which processors compute.
@@ -81,7 +69,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // NewHasher collects into buf[len(buf):cap(buf)]; normally buf is empty with room for the blob. What buf holds already is
 // not part of the blob. The caller must leave buf alone until it no longer needs the Verified that comes out.
-func NewHasher(buf []byte) *Hasher { return &Hasher{buf: buf[len(buf):], sum: sha512.New384()} }
+func NewHasher(buf []byte) *Hasher { return (*Lanes)(nil).NewHasher(buf) }
 
 // Len is the number of bytes so far.
 func (h *Hasher) Len() int { return len(h.buf) }
@@ -98,31 +86,45 @@ func (h *Hasher) ReadOnce(r io.Reader, limit int) (int, error) {
 		if e := h.advance(room[:n]); e != nil {
 			return n, e
 		}
-		h.buf = h.buf[:len(h.buf)+n]
 	}
 	return n, err
 }
 
 // Write appends a copy of p. Errors: ErrTooBig, with nothing taken, when the buffer has no room for p.
 func (h *Hasher) Write(p []byte) (int, error) {
-	if len(p) > cap(h.buf)-len(h.buf) {
+	room := h.buf[len(h.buf):cap(h.buf)]
+	if len(p) > len(room) {
 		return 0, ErrTooBig
 	}
-	if err := h.advance(p); err != nil {
+	if err := h.advance(room[:copy(room, p)]); err != nil {
 		return 0, err
 	}
-	h.buf = append(h.buf, p...)
 	return len(p), nil
 }
 
-// advance hashes bytes that are about to count.
+// advance takes in p, which stands in the buffer behind what came before. The CRC is computed at once, while the bytes
+// are in this processor's cache; they are hashed by whole blocks, once there are enough to be worth it.
 func (h *Hasher) advance(p []byte) error {
 	if len(h.buf)+len(p) > MaxSize {
 		return ErrTooBig
 	}
-	h.sum.Write(p)
+	h.buf = h.buf[:len(h.buf)+len(p)]
 	h.crc = crc32.Update(h.crc, castagnoli, p)
+	if len(h.buf)-h.hashed >= hashChunk {
+		h.catchUp()
+	}
 	return nil
+}
+
+// hashChunk is how many bytes are hashed together: enough that the streams that share the lanes seldom wait for each
+// other, and few enough that they are still in a cache, and that what is left at the end takes no time to speak of.
+const hashChunk = 128 << 10
+
+// catchUp hashes all whole blocks.
+func (h *Hasher) catchUp() {
+	to := len(h.buf) &^ (sha384.BlockSize - 1)
+	h.sum.Blocks(h.buf[h.hashed:to])
+	h.hashed = to
 }
 
 // Verified compares what came with its name. Errors: ErrEmpty, ErrCorrupt.
@@ -138,7 +140,6 @@ func (h *Hasher) Verified(name Hash) (Verified, error) {
 
 // Sum is the name of what came so far.
 func (h *Hasher) Sum() Hash {
-	var out Hash
-	h.sum.Sum(out[:0])
-	return out
+	h.catchUp()
+	return h.sum.Sum(h.buf[h.hashed:])
 }

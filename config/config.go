@@ -20,6 +20,7 @@ type Config struct {
 	File         string
 	Servers      Servers
 	Store        *yamlnode.Node // exactly one kind, with what it nests; nil only when a problem was reported
+	Database     *Database      // of an upload; nil where the file names none
 	Lists        Lists
 	Log          Log
 	DrainTimeout time.Duration // how long requests in flight may take once the program was told to stop
@@ -112,6 +113,18 @@ type Protected struct {
 	MaxAge    time.Duration // of the last good state, when closed
 }
 
+// Database is where an upload asks what is stored: a server, or the file of an embedded catalogue.
+type Database struct {
+	At             *yamlnode.Node
+	Path           string // of the embedded catalogue; empty: a server
+	User, Password string
+	Host           string
+	Port           int
+	Name           string
+	AccessTracking int // as for the kind db_backed; an upload notes no access
+	LogQueries     bool
+}
+
 // defaultLists are those of a file that does not mention them.
 func defaultLists() Lists {
 	return Lists{Blocklist: Blocklist{Enabled: true, Serve: true}, Protected: Protected{Enabled: true, OnFailure: OnFailureOpen}}
@@ -128,9 +141,27 @@ const (
 	defaultMinRate = int64(8 * bytesize.KiB)
 )
 
-// Parse reads a configuration out of data, which came from the named file, and reports what is wrong with it. The
-// Config is nil when there is nothing to go on with, and is fit for use only if the report is without problems.
+// Parse reads the configuration of a server out of data, which came from the named file, and reports what is wrong with
+// it. The Config is nil when there is nothing to go on with, and is fit for use only if the report is without problems.
 func Parse(file string, data []byte, lookup func(string) (string, bool), r *yamlnode.Report) *Config {
+	return parse(file, data, lookup, r, func(c *Config, m *yamlnode.Map) {
+		c.Servers.read(m)
+		c.Lists.read(m)
+		m.NoEffect("database", "it belongs in upload.yaml")
+	})
+}
+
+// ParseUpload is Parse for an upload, which serves nothing.
+func ParseUpload(file string, data []byte, lookup func(string) (string, bool), r *yamlnode.Report) *Config {
+	return parse(file, data, lookup, r, func(c *Config, m *yamlnode.Map) {
+		c.Database = readDatabase(m)
+		m.NoEffect("servers", "an upload serves nothing")
+		m.NoEffect("lists", "an upload fetches no lists")
+	})
+}
+
+// parse reads what all commands have, and calls own for the rest.
+func parse(file string, data []byte, lookup func(string) (string, bool), r *yamlnode.Report, own func(*Config, *yamlnode.Map)) *Config {
 	root := yamlnode.Parse(file, data, lookup, r)
 	switch {
 	case root == nil:
@@ -141,15 +172,13 @@ func Parse(file string, data []byte, lookup func(string) (string, bool), r *yaml
 	}
 	m := root.Map(r)
 	c := &Config{File: file, Log: Log{Level: "info", Format: "text"}, DrainTimeout: 20 * time.Second, Lists: defaultLists()}
-	c.Servers.read(m)
 	m.Require("store", "name a kind of store under it, such as caching or disk")
 	if node, ok := m.Value("store"); ok && !node.Empty() {
 		c.Store = node
 	}
-	c.Lists.read(m)
+	own(c, m)
 	c.Log.read(m)
 	m.Duration("drain_timeout", &c.DrainTimeout, 0)
-	m.NoEffect("database", "it belongs in upload.yaml")
 	m.Done()
 	return c
 }

@@ -171,7 +171,7 @@ func TestProblems(t *testing.T) {
 	const s = "store: {mem: }\n"
 	f(s+"server: {}", "f.yaml:2:1: server: unknown key; did you mean servers?")
 	f(s+"stores: {}", "f.yaml:2:1: stores: unknown key; did you mean store?")
-	f(s+"cache: {}", "f.yaml:2:1: cache: unknown key; known here: servers, store, lists, log, drain_timeout, database")
+	f(s+"cache: {}", "f.yaml:2:1: cache: unknown key; known here: store, servers, lists, database, log, drain_timeout")
 	f(s+s, "f.yaml:2:1: store: this key is here twice; the other one is in line 1")
 	f(s+"servers: {htpp: {port: 1}}", "f.yaml:2:11: servers.htpp: unknown key; did you mean http?")
 	f(s+"servers: {http: {prot: 1}}", "f.yaml:2:18: servers.http.prot: unknown key; did you mean port?")

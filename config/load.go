@@ -20,6 +20,9 @@ func Load(dir, command string, r *yamlnode.Report) *Config {
 	if file == "" {
 		return nil
 	}
+	if command == "upload" {
+		return ParseUpload(file, data, os.LookupEnv, r)
+	}
 	return Parse(file, data, os.LookupEnv, r)
 }
 

@@ -36,6 +36,7 @@ type group struct {
 	rows    map[segments.ID]*seg       // whose row changed
 	first   uint64                     // every sequence given out in this group is above it
 	fault   error                      // of a look-up: the change that met it fails
+	changed []blob.Hash                // came or went
 }
 
 // removed is a record that a group took out of the index.
@@ -142,6 +143,7 @@ func (e *Engine) commitGroup(todo []*change) {
 		err = fmt.Errorf("%w: %w", errIndexFailed, err)
 		e.ioError("index", err)
 	}
+	e.watch.tell(g.changed)
 	for i, c := range todo {
 		if err == nil && c.after != nil {
 			c.after()
@@ -173,6 +175,7 @@ func (g *group) put(s *seg, rec segments.Record) bool {
 	e := index.Entry{Location: rec.Location, Seq: g.e.seq.Add(1), Kind: rec.Kind}
 	g.batch.Put(rec.Hash, e)
 	g.pending[rec.Hash] = &e
+	g.changed = append(g.changed, rec.Hash)
 	g.count(s, e, 1)
 	return true
 }
@@ -185,6 +188,7 @@ func (g *group) remove(h blob.Hash, wanted func(index.Entry) bool) (removed, boo
 	}
 	g.batch.Delete(h, e)
 	g.pending[h] = nil
+	g.changed = append(g.changed, h)
 	s := g.e.segs.get(e.Segment)
 	if s == nil {
 		return removed{}, true

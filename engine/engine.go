@@ -56,7 +56,9 @@ type Engine struct {
 	condemned chan condemnation
 
 	askMu      sync.Mutex
-	asked      bool               // that the index be made anew, under askMu
+	asked      bool // that the index be made anew, under askMu
+	watch      watch
+	beside     beside
 	lost       []index.SegmentRow // rows whose file is missing
 	leftMu     sync.Mutex
 	left       map[segments.ID]struct{} // segments that recovery has yet to finish

@@ -28,8 +28,7 @@ func (e *Engine) Has(ctx context.Context, h blob.Hash) (bool, error) {
 	case err != nil:
 		return false, e.indexError(err)
 	}
-	s := e.segs.get(ent.Segment)
-	return s != nil && s.trusted(ent.Slot), nil
+	return e.serves(ent), nil
 }
 
 // Get pins a blob. What cannot be read, or is not what the index says, is a miss: it is noted, and removed behind.

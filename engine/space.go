@@ -45,9 +45,10 @@ func (e *Engine) setCharge(s *seg, to int64) {
 	e.charged.Add(to - s.charged.Swap(to))
 }
 
-// used is what the mount accounts for now, in bytes: segments, index, the index's reserve, and what lies in quarantine.
+// used is what the mount accounts for now, in bytes: segments, index, the index's reserve, what lies in quarantine, and
+// what others keep beside.
 func (e *Engine) used() int64 {
-	return e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + e.reserved()
+	return e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + e.beside.bytes.Load() + e.reserved()
 }
 
 // asideShare is the part of the limit that may lie in quarantine: one over it.
@@ -85,6 +86,7 @@ func (e *Engine) trimAside() {
 // measure reads anew what others can change: the size of the index, and the room on the file system.
 func (e *Engine) measure() {
 	e.indexBytes.Store(e.ix.Stats().DiskBytes)
+	e.beside.measure()
 	u, err := e.o.FS.Usage(e.o.Dir)
 	if err != nil {
 		e.ioError("usage", err)
@@ -95,7 +97,7 @@ func (e *Engine) measure() {
 	if floor == 0 {
 		floor = max(u.Total/100, defaultMinFree)
 	}
-	limit := e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + u.Free - floor
+	limit := e.charged.Load() + e.indexBytes.Load() + e.aside.Load() + e.beside.bytes.Load() + u.Free - floor
 	if e.o.MaxSize > 0 {
 		limit = min(limit, e.o.MaxSize)
 	}

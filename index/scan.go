@@ -15,13 +15,16 @@ const allChunk = 1024
 
 // All calls fn for every blob row, in the order of their hashes, and stops at the first error. It is no snapshot: what
 // is committed meanwhile may be seen or not. A blob that has a row all the while is seen once.
-func (x *Index) All(fn func(blob.Hash, Entry) error) error {
+func (x *Index) All(fn func(blob.Hash, Entry) error) error { return x.AllFrom(blob.Hash{}, fn) }
+
+// AllFrom is All of the hashes that are not below the first one.
+func (x *Index) AllFrom(first blob.Hash, fn func(blob.Hash, Entry) error) error {
 	type row struct {
 		hash  blob.Hash
 		entry Entry
 	}
 	rows := make([]row, 0, allChunk)
-	from := []byte{tagBlob}
+	from := appendBlobKey(nil, &first)
 	for {
 		rows = rows[:0]
 		err := x.scan(from, []byte{tagBlob + 1}, func(k, v []byte) (string, bool) {

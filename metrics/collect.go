@@ -16,6 +16,7 @@ import (
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/caching"
 	"github.com/OdyseeTeam/prism/stores/compose"
+	"github.com/OdyseeTeam/prism/stores/dbbacked"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/fetch"
 	"github.com/OdyseeTeam/prism/stores/gcache"
@@ -149,6 +150,8 @@ func (c *collector) collectStore(s sink, p *compose.Part, total *totals) {
 	case *peer.Store:
 		st := store.Stats()
 		c.collectOrigin(s, p, st.BytesIn, st.Open, total)
+	case *dbbacked.Store:
+		c.own.catalogue.put(s, store.Stats(), labels)
 	case *ittt.Store:
 		total.addITTT(store.Stats())
 	case *mem.Store:

@@ -28,6 +28,7 @@ import (
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/all"
 	"github.com/OdyseeTeam/prism/stores/compose"
+	"github.com/OdyseeTeam/prism/stores/storetest"
 )
 
 // openTree opens a tree of stores from a configuration.
@@ -475,4 +476,27 @@ func TestProfiles(t *testing.T) {
 	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("/ is %s, want 404", res.Status)
 	}
+}
+
+// TestCatalogue reads what a store with a catalogue says of itself.
+func TestCatalogue(t *testing.T) {
+	dir := t.TempDir()
+	tree := openTree(t, fmt.Sprintf(`
+store:
+  db_backed: {name: c, path: %[1]s/c.db, sync: write_behind, access_tracking: 2, store: {disk: {mount_point: %[1]s/m}}}
+`, dir))
+	v := storetest.Blob(t, 1, 5000)
+	if err := tree.Store().Put(t.Context(), v, blob.KindContent); err != nil {
+		t.Fatal(err)
+	}
+	const labels = `path="store.db_backed",store="db_backed-c"`
+	await(t, serve(t, metrics.Sources{Tree: tree}), map[string]float64{
+		`prism_catalogue_journal_entries{` + labels + `}`:                            0,
+		`prism_catalogue_journal_whole{` + labels + `}`:                              1,
+		`prism_catalogue_failing_seconds{` + labels + `}`:                            0,
+		`prism_catalogue_told_total{news="put",` + labels + `}`:                      1,
+		`prism_catalogue_told_total{news="gone",` + labels + `}`:                     0,
+		`prism_catalogue_errors_total{` + labels + `}`:                               0,
+		`prism_store_pinned_handles{path="store.db_backed.store.disk",store="disk"}`: 0,
+	})
 }

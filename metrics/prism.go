@@ -34,6 +34,8 @@ type own struct {
 	uploadsRunning, uploadConnections                 family
 	receiptsSafe                                      family
 
+	catalogue catalogueFamilies
+
 	listEntries, listAge, listKnown, listFailing family
 	listSkipped, listUnresolved                  family
 	listRefreshes, listFailures                  family
@@ -45,6 +47,7 @@ func newOwn() *own {
 	o.openTime = o.gauge("open_seconds", "How long the stores took to open.")
 	o.stores()
 	o.disk()
+	o.catalogues()
 	o.overHTTP, o.overHTTP3, o.overPeer = o.http("http"), o.http("http3"), o.server("peer")
 	o.peerRequests = o.counter("peer_requests_total", "Requests of peers that were understood.")
 	o.http3Handshakes = o.gauge("http3_handshakes", "Handshakes under way.")

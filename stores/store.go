@@ -65,6 +65,32 @@ type Blocker interface {
 	Block(ctx context.Context, h blob.Hash) error
 }
 
+// Watched is what stores have from which blobs go, or to which they come, without a call of their user.
+type Watched interface {
+	// OnChange has fn called with the name of every blob that comes or goes, for whatever reason (a Put and a Delete
+	// too, before they return; evictions; what is found to be bad), once Look says so. fn must be quick, and call nothing
+	// of the store. There is one listener, which stays until Close. missed says that blobs came or went since the store was
+	// opened, before there was a listener.
+	OnChange(fn func(blob.Hash)) (missed bool)
+}
+
+// Lister is what stores have that know their blobs without reading them.
+type Lister interface {
+	// List calls fn for each blob in the order of the hashes, from the first one that is not below from. Blobs that come
+	// or go meanwhile may be seen or not; all others are. An error of fn ends it, and is returned as it is.
+	List(ctx context.Context, from blob.Hash, fn func(h blob.Hash, size int64, kind blob.Kind) error) error
+	// Look is what List would say of one blob. It reads none, so a Get may still find that the blob is bad.
+	Look(ctx context.Context, h blob.Hash) (size int64, kind blob.Kind, found bool, err error)
+}
+
+// Host is what stores have that give a place to what their user keeps on disk.
+type Host interface {
+	// Folder is the path of a folder of that name beside the blobs, which the store leaves alone. It need not be there.
+	Folder(name string) string
+	// ChargeBeside counts what bytes says, which is asked about once a second, against the store's bounds.
+	ChargeBeside(bytes func() int64)
+}
+
 // Pinner is what stores with pinned handles have, so that tests and metrics see leaks.
 type Pinner interface {
 	// Pinned is the number of handles that were not released yet.

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/OdyseeTeam/prism/config"
@@ -14,14 +16,11 @@ import (
 
 // checkConfig is the check-config command.
 type checkConfig struct {
-	Command string `arg:"" enum:"blobcache,reflector,upload" help:"The command whose configuration is read: blobcache or reflector."`
+	Command string `arg:"" enum:"blobcache,reflector,upload" help:"The command whose configuration is read: blobcache, reflector or upload."`
 }
 
 // Run reads the configuration and prints what it says, secrets left out. It opens nothing but the file.
 func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
-	if c.Command == "upload" {
-		return notYet(c.Command)
-	}
 	p, err := load(flags.ConfDir, c.Command)
 	printWarnings(out, p.warnings)
 	if err != nil {
@@ -29,9 +28,24 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "%s is right\n", p.config.File)
 	printServers(out, &p.config.Servers, c.Command == "reflector")
-	printLists(out, p.config, c.Command)
+	if c.Command == "upload" {
+		printDatabase(out, p.config.Database)
+	} else {
+		printLists(out, p.config, c.Command)
+	}
 	fmt.Fprintf(out, "log: %s as %s; drain: %s\n", p.config.Log.Level, p.config.Log.Format, p.config.DrainTimeout)
 	return p.tree.Print(out)
+}
+
+// printDatabase prints a line for the database of an upload.
+func printDatabase(out io.Writer, d *config.Database) {
+	switch {
+	case d == nil:
+	case d.Path != "":
+		fmt.Fprintf(out, "database: the embedded catalogue %s\n", d.Path)
+	default:
+		fmt.Fprintf(out, "database: %s at %s as %s\n", d.Name, net.JoinHostPort(d.Host, strconv.Itoa(d.Port)), d.User)
+	}
 }
 
 // printServers prints a line for each server; the receiver is one of them where uploads are taken.

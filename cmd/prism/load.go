@@ -22,12 +22,14 @@ func load(dir, command string) (*plan, error) {
 	r := &yamlnode.Report{}
 	p := &plan{config: config.Load(dir, command, r)}
 	if p.config != nil {
-		checkServers(p.config, command, r)
+		if command != "upload" {
+			checkServers(p.config, command, r)
+		}
 		if p.config.Store != nil {
 			p.tree = compose.Check(all.Kinds(), p.config.Store, r)
 		}
-		if command == "reflector" && p.tree != nil {
-			eachWriter(p.tree.Root, func(w *compose.Part) { checkWritable(w, r) })
+		if command != "blobcache" && p.tree != nil {
+			eachWriter(p.tree.Root, func(w *compose.Part) { checkWritable(w, command, r) })
 		}
 	}
 	p.warnings = r.Warnings()
@@ -49,12 +51,15 @@ func checkServers(c *config.Config, command string, r *yamlnode.Report) {
 }
 
 // checkWritable demands of a store that uploads go to that it takes any.
-func checkWritable(p *compose.Part, r *yamlnode.Report) {
+func checkWritable(p *compose.Part, command string, r *yamlnode.Report) {
 	switch p.Kind {
 	case "http", "http3", "peer", "upstream":
-		r.Errorf(p.At, "takes no uploads: a store of kind %s only reads; a reflector needs one that it can write to, such as s3 or disk", p.Kind)
+		r.Errorf(p.At, "takes no uploads: a store of kind %s only reads; %s needs one that it can write to, such as s3 or disk", p.Kind, who[command])
 	}
 }
+
+// who is a command in messages.
+var who = map[string]string{"reflector": "a reflector", "upload": "an upload"}
 
 // eachWriter calls fn for p and every store below it on whose Put a Put into p waits.
 func eachWriter(p *compose.Part, fn func(*compose.Part)) {

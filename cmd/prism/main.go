@@ -1,5 +1,6 @@
 // Command prism serves blobs. It wires the other packages together and holds no logic of its own: flags, then the
-// configuration, then the tree of stores, then serving until a signal, then the drain.
+// configuration, then the tree of stores, then serving until a signal, then the drain; or, for the commands that end by
+// themselves, an upload or a stream, with their progress on standard error.
 //
 // Exit statuses: 0 when it was told to stop and every request in flight was answered, 1 for a failure while it ran or
 // started, 2 for a wrong command line or configuration, with nothing opened.
@@ -34,7 +35,8 @@ type commandLine struct {
 	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
 	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
 	Schema      schema           `cmd:"" help:"Print the SQL that makes the tables of a catalogue in MySQL or MariaDB."`
-	Upload      upload           `cmd:"" hidden:"" help:"Upload a folder of blobs."`
+	Stream      streamCommand    `cmd:"" help:"Make a stream of a file, or a file of a stream."`
+	Upload      uploadCommand    `cmd:"" help:"Put a folder of blobs into a store."`
 }
 
 // printer is the version command.

@@ -106,26 +106,34 @@ func TestVersion(t *testing.T) {
 // TestWrongCommandLine: exit status 2 and one line that says what to do.
 func TestWrongCommandLine(t *testing.T) {
 	const see = " (prism --help lists commands and flags)\n"
-	const later = " is not in this version yet; it has blobcache, reflector, check-config and version\n"
 	f := func(args, want string) {
 		t.Helper()
 		if got := prism(t, strings.Fields(args)...); got.status != 2 || got.stdout != "" || got.stderr != "prism: "+want {
 			t.Errorf("prism %s: %+v, want %s", args, got, want)
 		}
 	}
-	f("", `expected one of "blobcache", "check-config", "version", "reflector", "schema"`+see)
+	f("", `expected one of "blobcache", "check-config", "version", "reflector", "schema", ...`+see)
 	f("blobcahe", `unexpected argument blobcahe, did you mean "blobcache"?`+see)
 	f("blobcache --port 5", `unknown flag --port`+see)
 	f("blobcache --metrics-port 0", "--metrics-port=0 is out of range; want 1 to 65535\n")
 	f("blobcache --metrics-port 70000", "--metrics-port=70000 is out of range; want 1 to 65535\n")
 	f("blobcache --metrics-port x", `--metrics-port: expected a valid 64 bit int but got "x"`+see)
 	f("check-config nothing", `<command> must be one of "blobcache","reflector","upload" but got "nothing"`+see)
-	f("check-config upload", "the command upload"+later)
+	f("check-config upload --conf-dir /nonexistent",
+		"wrong configuration\n/nonexistent/upload.yaml: there is no such file, nor upload.yml, nor upload; write one, or name its folder with --conf-dir\n")
 	f("reflector --receiver-port 0", "--receiver-port=0 is out of range; want 1 to 65535\n")
 	f("reflector --metrics-port 70000", "--metrics-port=70000 is out of range; want 1 to 65535\n")
 	f("reflector --conf-dir /nonexistent --receiver-port 5566 --metrics-port 2112 --disable-blocklist",
 		"wrong configuration\n/nonexistent/reflector.yaml: there is no such file, nor reflector.yml, nor reflector; write one, or name its folder with --conf-dir\n")
-	f("upload /some/path --workers 4 --skipExistsCheck --deleteBlobsAfterUpload", "the command upload"+later)
+	f("upload /some/path --workers 4 --skipExistsCheck --deleteBlobsAfterUpload --conf-dir /nonexistent",
+		"wrong configuration\n/nonexistent/upload.yaml: there is no such file, nor upload.yml, nor upload; write one, or name its folder with --conf-dir\n")
+	f("upload /some/path --workers 0", "--workers=0 is out of range; want 1 to 1024\n")
+	f("upload", `expected "<path>"`+see)
+	f("stream fetch abc --from http://localhost:1", "SDHASH: invalid blob hash: 3 characters, want 96\n")
+	hash := strings.Repeat("a", 96)
+	f("stream fetch "+hash, "missing flags: --from=URL"+see)
+	f("stream fetch "+hash+" --from localhost:1", "--from: bad address of a server: want http://HOST:PORT, http3://HOST:PORT or peer://HOST:PORT\n")
+	f("stream fetch "+hash+" --from http://localhost:1 --at-once 33", "--at-once=33 is out of range; want 1 to 32\n")
 }
 
 // TestReflectorNeedsToWrite: a store that only reads is refused where uploads would go, and only there.
@@ -244,10 +252,22 @@ store: caching edge
 		t.Errorf("edge:\n got %+v\nwant %+v", got, want)
 	}
 	got = prism(t, "check-config", "blobcache", "--conf-dir", "../../examples/legacy")
-	const file = "../../examples/legacy/blobcache.yaml:"
-	want = result{status: 2,
-		stderr: "prism: wrong configuration\n" +
-			file + "23:7: store.caching.cache.db_backed: kind db_backed is not in this version yet\n"}
+	want = result{stdout: `../../examples/legacy/blobcache.yaml is right
+http: :5569, 200 requests and 16000 connections at once, readers of at least 8KiB/s
+http3: :5568, 200 requests and 16000 connections at once, 256 of an address, a certificate of its own
+peer: :5567, 16000 connections at once
+blocked blobs: https://api.lbry.com/file/list_blocked every 12h0m0s, kept in ../../examples/legacy/.blobcache-lists; refused on upload, served all the same
+protected blobs: https://direct.api.odysee.com/file/list_protected every 2m0s, kept in ../../examples/legacy/.blobcache-lists; the last good list decides
+log: info as text; drain: 20s
+store: caching blobcache
+  cache: db_backed catalogue reflector at localhost:3306, sync write_behind, the disk under it at most 500GiB
+    store: disk blobcache, /mnt/blobcache/cache, at most 500GiB (of the store above)
+  origin: ittt
+    this: http3 nearby, reflector.example.com:5568
+    that: ittt
+      this: upstream http://cache.example.com:5569
+      that: http https://s3.example.com/blobs-bucket/
+`}
 	if got != want {
 		t.Errorf("legacy:\n got %+v\nwant %+v", got, want)
 	}
@@ -267,8 +287,11 @@ func TestEveryExample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Under the name of a blobcache's file: the keys are those of every command.
+		// Under the name of a blobcache's file: its keys are those of every server.
 		got := prism(t, "check-config", "blobcache", "--conf-dir", configure(t, string(doc)))
+		if filepath.Base(file) == "upload.yaml" {
+			got = prism(t, "check-config", "upload", "--conf-dir", uploadConf(t, string(doc)))
+		}
 		if got.status != 0 || strings.Contains(got.stdout, "warning") {
 			t.Errorf("%s: %+v", file, got)
 		}
@@ -291,7 +314,7 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestOldFile is the blobcache example of the old servers' own documentation: db_backed is all that is missing.
+// TestOldFile is the blobcache example of the old servers' own documentation.
 func TestOldFile(t *testing.T) {
 	dir := configure(t, `servers:
   http:
@@ -323,9 +346,11 @@ store:
         endpoint: https://s3.yourendpoint.tv/blobs-bucket/
         sharding_size: 4
 `)
-	want := "prism: wrong configuration\n" + filepath.Join(dir, "blobcache.yaml") +
-		":13:7: store.caching.cache.db_backed: kind db_backed is not in this version yet\n"
-	if got := prism(t, "check-config", "blobcache", "--conf-dir", dir); got.status != 2 || got.stderr != want {
+	const want = `
+  cache: db_backed catalogue reflector at localhost:3306, sync write_behind, the disk under it at most 500GiB
+    store: disk blobcache, /mnt/blobcache/cache, at most 500GiB (of the store above)
+  origin: http https://s3.yourendpoint.tv/blobs-bucket/`
+	if got := prism(t, "check-config", "blobcache", "--conf-dir", dir); got.status != 0 || !strings.Contains(got.stdout, want) {
 		t.Errorf("got %+v\nwant %s", got, want)
 	}
 }

@@ -13,8 +13,10 @@ import (
 
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/lists"
+	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metrics"
 	"github.com/OdyseeTeam/prism/stores/compose"
+	"github.com/OdyseeTeam/prism/stores/dbbacked"
 	"github.com/OdyseeTeam/prism/stores/disk"
 )
 
@@ -68,8 +70,8 @@ func (p *program) run(listenOn func(*program) ([]*front, error)) (err error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil // told to stop before there was anything to drain
-		case errors.Is(err, disk.ErrOptions), errors.Is(err, engine.ErrOptions):
-			return configError{err} // settings that cannot be, of which only the disk knows
+		case badSettings(err):
+			return configError{err}
 		}
 		return err
 	}
@@ -109,6 +111,16 @@ func (p *program) run(listenOn func(*program) ([]*front, error)) (err error) {
 	}
 	p.log.Info("drained; closing the stores")
 	return nil
+}
+
+// badSettings says whether stores did not open for settings that cannot be, of which only they know.
+func badSettings(err error) bool {
+	for _, target := range []error{disk.ErrOptions, engine.ErrOptions, dbbacked.ErrOptions, metadata.ErrOptions} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // front is a server that listens already.

@@ -26,6 +26,7 @@ type Server struct {
 	places  *places
 	turns   *turns
 	bodies  *bufpool.Budget // one a body on its way
+	lanes   *blob.Lanes     // that bodies are hashed on
 	checks  *bufpool.Budget // one an SD blob that is read to find what its stream lacks
 
 	base    context.Context // of every call of the store; set by Serve
@@ -50,6 +51,7 @@ func New(o Options) (*Server, error) {
 		places:   newPlaces(o.MaxConnections, o.MaxPerAddress),
 		turns:    newTurns(),
 		bodies:   bufpool.NewBudget(blob.MaxSize, o.MaxUploads),
+		lanes:    blob.NewLanes(),
 		sessions: map[*session]struct{}{},
 	}
 	s.checks = s.bodies.Sibling(maxChecks)

@@ -136,7 +136,7 @@ func (x *session) linger() {
 
 // body reads a blob into buf and matches it with its name.
 func (x *session) body(r wire.Request, buf []byte) (blob.Verified, error) {
-	h := blob.NewHasher(buf[:0:r.Size])
+	h := x.s.lanes.NewHasher(buf[:0:r.Size])
 	defer func() { x.s.count.bytesIn.Add(uint64(h.Len())) }()
 	if _, err := h.Write(x.in.TakeBytes(int(r.Size))); err != nil {
 		return blob.Verified{}, err

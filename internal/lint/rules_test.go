@@ -164,14 +164,14 @@ func TestTextRule(t *testing.T) {
 
 func TestArchitectureRule(t *testing.T) {
 	const head = "| floor | package | holds | may import |\n|---|---|---|---|\n"
-	blob := head + "| 0 | `blob` | words | – |\n"
-	pkgs := []pkg{{name: "blob"}}
-	mention(t, checkArchitecture(blob, pkgs), "")
-	mention(t, checkArchitecture(head, pkgs), "no row for blob")
-	mention(t, checkArchitecture(blob+"| 0 | `protocol/stream` | x | `blob` |\n", pkgs), "no package protocol/stream")
-	mention(t, checkArchitecture(blob+"| 0 | `blob` | again | – |\n", pkgs), "two rows")
-	mention(t, checkArchitecture(head+"| 1 | `blob` | words | – |\n", pkgs), "should start 0")
-	mention(t, checkArchitecture(head+"| 0 | `blob` | words | `stores` |\n", pkgs), "end –")
+	leaf := head + "| 0 | `internal/bufpool` | words | – |\n"
+	pkgs := []pkg{{name: "internal/bufpool"}}
+	mention(t, checkArchitecture(leaf, pkgs), "")
+	mention(t, checkArchitecture(head, pkgs), "no row for internal/bufpool")
+	mention(t, checkArchitecture(leaf+"| 0 | `protocol/stream` | x | `blob` |\n", pkgs), "no package protocol/stream")
+	mention(t, checkArchitecture(leaf+"| 0 | `internal/bufpool` | again | – |\n", pkgs), "two rows")
+	mention(t, checkArchitecture(head+"| 1 | `internal/bufpool` | words | – |\n", pkgs), "should start 0")
+	mention(t, checkArchitecture(head+"| 0 | `internal/bufpool` | words | `stores` |\n", pkgs), "end –")
 }
 
 func TestDependenciesRule(t *testing.T) {

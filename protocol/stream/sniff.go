@@ -1,5 +1,6 @@
-// Package stream holds what is known about streams as bytes: which blobs are SD blobs, and which content blobs one
-// names. An SD blob is the JSON descriptor of a stream; it gates all of the stream, so caches keep it longer.
+// Package stream holds what is known about streams as bytes: which blobs are SD blobs, which content blobs one names, and
+// how a file becomes a stream and a stream a file. An SD blob is the JSON descriptor of a stream; it gates all of the
+// stream, so caches keep it longer.
 //
 // The package is pure: bytes in, values out. It trusts nothing that it is given.
 package stream

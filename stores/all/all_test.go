@@ -1,6 +1,7 @@
 package all_test
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/stores/all"
 	"github.com/OdyseeTeam/prism/stores/compose"
+	"github.com/OdyseeTeam/prism/stores/storetest"
 )
 
 // check reads what stands under "store:".
@@ -182,43 +184,89 @@ func TestWarnings(t *testing.T) {
 	f("{mem: {name: 007}}", `f.yaml:1:21: store.mem.name: 007 without quotes is the text "7"; quote it to keep it as it is`)
 }
 
-// TestLater reads the kinds that this version does not have: that is the only problem with a right file, and wrong keys
-// are found all the same.
-func TestLater(t *testing.T) {
-	f := func(doc string, kinds ...string) {
+// TestDBBacked reads what files say of catalogues, those of older servers included.
+func TestDBBacked(t *testing.T) {
+	printed := func(doc, want string) {
 		t.Helper()
 		tree, r := check("store: " + doc)
-		if tree != nil {
-			t.Errorf("%s: is accepted", doc)
+		if tree == nil {
+			t.Errorf("%s: %s", doc, problems(r))
+			return
 		}
-		left := kinds
-		for line := range strings.SplitSeq(problems(r), "\n") {
-			_, message, _ := strings.Cut(line, ": store.")
-			_, message, _ = strings.Cut(message, ": ")
-			if len(left) == 0 || message != "kind "+left[0]+" is not in this version yet" {
-				t.Errorf("%s: unexpected: %s", doc, line)
-				return
-			}
-			left = left[1:]
+		var out strings.Builder
+		if err := tree.Print(&out); err != nil {
+			t.Fatal(err)
 		}
-		if len(left) > 0 {
-			t.Errorf("%s: %v were not found", doc, left)
+		if got := strings.TrimSuffix(out.String(), "\n"); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", doc, got, want)
 		}
 	}
-	f(`{db_backed: {name: d, user: u, password: p, host: h, port: '3306', database: 5, has_cap: 'true', max_size: 500GB,
-		access_tracking: 1, soft_deletes: 1, delete_on_miss: false, log_queries: false, store: {mem: }}}`, "db_backed")
-	f("{db_backed: {path: /p, sync: write_behind, create_schema: true, store: {mem: }}}", "db_backed")
-	_, r := check("store: {db_backed: {usr: u, store: {disk: {mont_point: /a}}}}")
-	want := `f.yaml:1:9: store.db_backed: kind db_backed is not in this version yet
-f.yaml:1:21: store.db_backed.usr: unknown key; did you mean user?
-f.yaml:1:43: store.db_backed.store.disk: the key mount_point is missing; it is the folder to keep blobs in
-f.yaml:1:44: store.db_backed.store.disk.mont_point: unknown key; did you mean mount_point?`
-	if got := problems(r); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
+	const server = "user: u, password: p, host: h, database: 5"
+	printed("{db_backed: {name: d, "+server+", port: '3306', has_cap: 'true', max_size: 500GB, access_tracking: 1, soft_deletes: 1,"+
+		" delete_on_miss: false, log_queries: false, store: {disk: {mount_point: /none/a}}}}",
+		"store: db_backed d, catalogue 5 at h:3306, sync write_behind, the disk under it at most 500GiB\n"+
+			"  store: disk /none/a, at most 500GiB (of the store above)")
+	printed("{db_backed: {path: /p, has_cap: true, max_size: 2GB, sync: write_through, store: {disk: {mount_point: /none/a, max_size: 1GB}}}}",
+		"store: db_backed catalogue /p, sync write_through, the disk under it at most 2GiB\n  store: disk /none/a, at most 1GiB")
+	printed("{db_backed: {path: /p, has_cap: true, max_size: 1GB, store: {singleflight: {store: {disk: {mount_point: /none/a, max_size: 2GB}}}}}}",
+		"store: db_backed catalogue /p, sync write_behind, the disk under it at most 1GiB\n  store: singleflight\n"+
+			"    store: disk /none/a, at most 1GiB (of the store above)")
+	printed("{db_backed: {"+server+", store: {mem: }}}", "store: db_backed catalogue 5 at h:3306, sync write_through\n  store: mem")
+	printed("{db_backed: {path: /p, sync: write_behind, journal: /none/j, store: {mem: }}}",
+		"store: db_backed catalogue /p, sync write_behind\n  store: mem")
+	printed("{db_backed: {path: /p, sync: write_behind, store: {disk: {mount_point: /none/a}}}}",
+		"store: db_backed catalogue /p, sync write_behind\n  store: disk /none/a")
+
+	wrong := func(doc, want string) {
+		t.Helper()
+		tree, r := check("store: " + doc)
+		if got := problems(r); tree != nil || !strings.Contains(got, want) || strings.Contains(got, "\n") {
+			t.Errorf("%s:\n got %s\nwant %s", doc, got, want)
+		}
+	}
+	wrong("{db_backed: {store: {mem: }}}", "store.db_backed: neither host nor path is given")
+	wrong("{db_backed: {"+server+", path: /p, store: {mem: }}}", "store.db_backed.host: both host and path are given")
+	wrong("{db_backed: {host: h, user: u, password: p, store: {mem: }}}", "the key database is missing")
+	wrong("{db_backed: {"+server+", sync: write_behind, store: {mem: }}}", "name a folder for it with the key journal")
+	wrong("{db_backed: {"+server+", has_cap: true, store: {disk: {mount_point: /none/a}}}}", "the key max_size is missing")
+	wrong("{db_backed: {"+server+", has_cap: true, max_size: 1GB, store: {mem: }}}", "store.db_backed.has_cap: there is no disk under this store")
+	wrong("{db_backed: {"+server+", has_cap: true, max_size: 1MB, store: {disk: {mount_point: /none/a}}}}", "store.db_backed.max_size: disk: bad settings")
+	wrong("{db_backed: {"+server+", access_tracking: 3, store: {mem: }}}", "store.db_backed.access_tracking")
+	wrong("{db_backed: {"+server+", tls: sure, store: {mem: }}}", `tls is "sure"`)
+
+	_, r := check("store: {db_backed: {path: /p, user: u, port: 1, max_size: 5GB, store: {mem: }}}")
+	if got := warnings(r); strings.Count(got, "has no effect") != 3 {
+		t.Errorf("warnings: %s", got)
 	}
 	_, r = check("store: {db_back: {}}")
 	if got := problems(r); got != "f.yaml:1:9: store.db_back: unknown kind of store; did you mean db_backed?" {
 		t.Error(got)
+	}
+}
+
+// TestOpenDBBacked starts with a database that is not there, and serves.
+func TestOpenDBBacked(t *testing.T) {
+	for _, doc := range []string{
+		"{db_backed: {host: 127.0.0.1, port: 1, user: u, password: p, database: d, has_cap: true, max_size: 2GB, store: {disk: {mount_point: %[1]s/m}}}}",
+		"{db_backed: {path: %[1]s/c.db, store: {disk: {mount_point: %[1]s/m}}}}",
+	} {
+		tree, r := check(fmt.Sprintf("store: "+doc, t.TempDir()))
+		if tree == nil {
+			t.Fatal(problems(r))
+		}
+		if err := tree.Open(t.Context(), compose.Env{Logger: slog.New(slog.DiscardHandler)}); err != nil {
+			t.Fatal(err)
+		}
+		v := storetest.Blob(t, 1, 1000)
+		if err := tree.Store().Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Error(err)
+		}
+		if has, err := tree.Store().Has(t.Context(), v.Hash()); !has || err != nil {
+			t.Errorf("Has: %v, %v", has, err)
+		}
+		if err := tree.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

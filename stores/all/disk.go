@@ -12,7 +12,10 @@ import (
 	"github.com/OdyseeTeam/prism/stores/disk"
 )
 
-type diskSpec struct{ disk.Options }
+type diskSpec struct {
+	disk.Options
+	above bool // MaxSize is that of a store above
+}
 
 func readDisk(n *compose.Node) compose.Spec {
 	s := &diskSpec{}
@@ -50,6 +53,14 @@ func (s *diskSpec) Open(ctx context.Context, env compose.Env) (stores.Store, err
 	return store, nil
 }
 
+// Cap implements compose.Capped.
+func (s *diskSpec) Cap(bytes int64) error {
+	if s.MaxSize == 0 || bytes < s.MaxSize {
+		s.MaxSize, s.above = bytes, true
+	}
+	return s.Check()
+}
+
 // Describe implements compose.Describer.
 func (s *diskSpec) Describe() string {
 	parts := []string{s.MountPoint}
@@ -57,7 +68,11 @@ func (s *diskSpec) Describe() string {
 		parts = append(parts, string(s.Mode))
 	}
 	if s.MaxSize > 0 {
-		parts = append(parts, "at most "+bytesize.Size(s.MaxSize).String())
+		bound := "at most " + bytesize.Size(s.MaxSize).String()
+		if s.above {
+			bound += " (of the store above)"
+		}
+		parts = append(parts, bound)
 	}
 	if s.Sync != "" {
 		parts = append(parts, "sync "+s.Sync)

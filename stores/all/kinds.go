@@ -4,11 +4,14 @@
 // The package opens nothing by itself: it turns keys into the Options of each kind, for stores/compose.
 package all
 
-import "github.com/OdyseeTeam/prism/stores/compose"
+import (
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/stores/compose"
+)
 
-// Kinds are all kinds, those that this version does not have yet included, so that a file that names one is told so.
+// Kinds are all kinds.
 func Kinds() []compose.Kind {
-	return append([]compose.Kind{
+	return []compose.Kind{
 		{Name: "disk", Read: readDisk},
 		{Name: "caching", Read: readCaching},
 		{Name: "http", Read: readHTTP},
@@ -23,7 +26,8 @@ func Kinds() []compose.Kind {
 		{Name: "gcache", Read: readGcache},
 		{Name: "mem", Read: readMem},
 		{Name: "noop", Read: readNoop},
-	}, later()...)
+		{Name: "db_backed", Read: readDBBacked},
+	}
 }
 
 // named is a description that starts with the name of a store, if it has one.
@@ -36,3 +40,12 @@ func named(name, rest string) string {
 	}
 	return name + ", " + rest
 }
+
+// readShardingSize reads the number of characters of a hash that name the folder a blob is in.
+func readShardingSize(n *compose.Node) (size int, given bool) {
+	given = n.Int("sharding_size", &size, 0, maxSharding)
+	return size, given
+}
+
+// maxSharding is the longest prefix: a folder named by a whole hash could not be told from a blob.
+const maxSharding = blob.HexSize - 1

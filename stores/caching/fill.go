@@ -315,7 +315,7 @@ func (s *Store) collect(ctx context.Context, f *fill, b *body) (blob.Verified, e
 			}
 		}
 	}
-	v, err := st.Collect(b.buf, progress)
+	v, err := s.lanes.Collect(st, b.buf, progress)
 	_ = st.Close() // the bytes were proven or refused already
 	return v, err
 }
@@ -334,7 +334,7 @@ func (s *Store) collectHandle(ctx context.Context, h blob.Hash, buf []byte) (blo
 	if n, err := handle.ReadAt(buf[:size], 0); int64(n) < size {
 		return blob.Verified{}, fmt.Errorf("read %d of %d bytes: %w", n, size, err)
 	}
-	return blob.Verify(h, buf[:size])
+	return s.lanes.Verify(h, buf[:size])
 }
 
 // admit gives a blob to the cache, and its readers what the cache gives for it, so that slow ones hold no buffer. If the

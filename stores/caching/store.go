@@ -57,6 +57,7 @@ type Store struct {
 	missing  *negative       // nil: off
 	bufs     *bufpool.Budget // of fills
 	passing  *bufpool.Budget // of readers of what the cache does not keep: its sibling
+	lanes    *blob.Lanes     // that fills are hashed on
 	pieces   *bufpool.Pool   // for readers of what it keeps, who began before it did
 	pinned   atomic.Int64    // handles over bodies of fills
 	counters counters
@@ -105,6 +106,7 @@ func New(o Options) *Store {
 	}
 	s.bufs = bufpool.NewBudget(blob.MaxSize, o.MaxFills)
 	s.passing = s.bufs.Sibling(o.MaxFills)
+	s.lanes = blob.NewLanes()
 	s.pieces = bufpool.New(holdBack, 64)
 	s.root, s.stop = context.WithCancel(context.Background())
 	return s

@@ -48,9 +48,6 @@ func (c *checker) read(role string, node *yamlnode.Node) *Part {
 	n := &Node{Map: value.Map(c.report), part: p, check: c}
 	p.spec = kind.Read(n)
 	n.Done()
-	if kind.NotYet {
-		c.report.Errorf(p.At, "kind %s is not in this version yet", kind.Name)
-	}
 	return p
 }
 

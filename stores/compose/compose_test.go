@@ -44,6 +44,17 @@ func (s *spec) Open(context.Context, compose.Env) (stores.Store, error) {
 
 func (s *spec) Describe() string { return s.name }
 
+// bound is a leaf, which can hold 100 bytes and more.
+type bound struct{ spec }
+
+func (b *bound) Cap(bytes int64) error {
+	if bytes < 100 {
+		return errOpen
+	}
+	b.name += fmt.Sprintf("at most %d", bytes)
+	return nil
+}
+
 type noted struct {
 	stores.Store
 	spec *spec
@@ -58,10 +69,10 @@ func (n *noted) Close() error {
 	return errors.Join(errs...)
 }
 
-// kinds are a leaf with a folder, a pair of two stores, and one for later.
+// kinds are a leaf with a folder that can be bound, a pair of two stores, and a wrap of one.
 func kinds(j *journal) []compose.Kind {
 	leaf := func(n *compose.Node) compose.Spec {
-		s := &spec{journal: j}
+		s := &bound{spec: spec{journal: j}}
 		var dir string
 		n.Text("name", &s.name)
 		n.Bool("fail", &s.fail)
@@ -80,11 +91,16 @@ func kinds(j *journal) []compose.Kind {
 		}
 		return s
 	}
-	later := func(n *compose.Node) compose.Spec {
-		n.Child("store")
-		return nil
+	wrap := func(n *compose.Node) compose.Spec {
+		s := &spec{journal: j, children: []*compose.Part{n.Child("store")}}
+		var bound int64
+		if n.Size("cap", &bound, 0) {
+			found, err := s.children[0].Cap(bound)
+			s.name = fmt.Sprint(found, found == s.children[0].Cappable(), err)
+		}
+		return s
 	}
-	return []compose.Kind{{Name: "leaf", Read: leaf}, {Name: "pair", Read: pair}, {Name: "later", NotYet: true, Read: later}}
+	return []compose.Kind{{Name: "leaf", Read: leaf}, {Name: "pair", Read: pair}, {Name: "wrap", Read: wrap}}
 }
 
 func check(doc string) (*compose.Tree, *journal, *yamlnode.Report) {
@@ -185,29 +201,47 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s:\n got %s\nwant %s\ntree %v, opened %v", doc, got, strings.Join(want, "\n"), tree, j.events)
 		}
 	}
-	const none = "there is no store here; name one of leaf, pair, later, with its keys under it"
+	const none = "there is no store here; name one of leaf, pair, wrap, with its keys under it"
 	f("store: {}", "f.yaml:1:8: store: "+none)
 	f("store: leaf", `f.yaml:1:8: store: want keys with values under it, not the text "leaf"`, "f.yaml:1:8: store: "+none)
 	f("store: [leaf]", `f.yaml:1:8: store: want keys with values under it, not a list`, "f.yaml:1:8: store: "+none)
 	f("store: {laef: {}}", "f.yaml:1:9: store.laef: unknown kind of store; did you mean leaf?")
-	f("store: {tape: {}}", "f.yaml:1:9: store.tape: unknown kind of store; known are leaf, pair, later")
+	f("store: {tape: {}}", "f.yaml:1:9: store.tape: unknown kind of store; known are leaf, pair, wrap")
 	f("store:\n  leaf: {}\n  pair: {first: {leaf: }, second: {leaf: }}",
 		"f.yaml:3:3: store.pair: a second kind of store in one place, beside leaf; keep one")
 	f("store:\n  leaf: {}\n  Leaf: {}", "f.yaml:3:3: store.Leaf: this key is here twice; the other one is in line 2")
-	f("store:\n  leaf: {}\n  name: x", "f.yaml:3:3: store.name: unknown kind of store; known are leaf, pair, later")
+	f("store:\n  leaf: {}\n  name: x", "f.yaml:3:3: store.name: unknown kind of store; known are leaf, pair, wrap")
 	f("store: {leaf: {neme: x}}", "f.yaml:1:16: store.leaf.neme: unknown key; did you mean name?")
 	f("store: {leaf: x}", `f.yaml:1:15: store.leaf: want keys with values under it, not the text "x"`)
 	f("store: {pair: {first: {leaf: }}}",
 		"f.yaml:1:15: store.pair: the key second is missing; put a kind of store under it, such as disk or http")
 	f("store: {pair: {first: {leaf: {fail: x}}, second: {tape: }}}",
 		`f.yaml:1:37: store.pair.first.leaf.fail: "x" is neither true nor false`,
-		"f.yaml:1:51: store.pair.second.tape: unknown kind of store; known are leaf, pair, later")
+		"f.yaml:1:51: store.pair.second.tape: unknown kind of store; known are leaf, pair, wrap")
 	f("store: {pair: {first: , second: {leaf: }}}", "f.yaml:1:23: store.pair.first: "+none)
-	f("store: {later: {store: {leaf: {}}}}", "f.yaml:1:9: store.later: kind later is not in this version yet")
-	f("store: {later: {store: {leaf: {neme: x}}, keys: 1}}",
-		"f.yaml:1:9: store.later: kind later is not in this version yet",
-		"f.yaml:1:32: store.later.store.leaf.neme: unknown key; did you mean name?",
-		"f.yaml:1:43: store.later.keys: unknown key; known here: store")
+}
+
+// TestCap hands a bound down through stores with one child, and through no others.
+func TestCap(t *testing.T) {
+	f := func(doc, want string) {
+		t.Helper()
+		tree, _, r := check("store: " + doc)
+		if err := r.Err(); err != nil {
+			t.Fatal(err)
+		}
+		var printed strings.Builder
+		if err := tree.Print(&printed); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(strings.Fields(printed.String()), " "); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", doc, got, want)
+		}
+	}
+	f("{wrap: {cap: 1000, store: {leaf: }}}", "store: wrap true true <nil> store: leaf at most 1000")
+	f("{wrap: {cap: 1000, store: {wrap: {store: {leaf: }}}}}", "store: wrap true true <nil> store: wrap store: leaf at most 1000")
+	f("{wrap: {cap: 99, store: {leaf: }}}", "store: wrap true true "+errOpen.Error()+" store: leaf")
+	f("{wrap: {cap: 1000, store: {pair: {first: {leaf: }, second: {leaf: }}}}}",
+		"store: wrap false true <nil> store: pair first: leaf second: leaf")
 }
 
 // TestDirectories covers bad inputs 65: one folder under two names, and what is no folder.

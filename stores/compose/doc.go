@@ -7,6 +7,5 @@
 // Check reads the whole subtree and opens nothing. Open opens it from the leaves to the root, and when a part fails it
 // closes what it had opened. Every error names file, line and YAML path.
 //
-// What a parent knows and a child needs is handed down between the two, by optional interfaces on Spec; so far no kind
-// needs one.
+// What a parent knows and a child needs is handed down between the two, by optional interfaces on Spec: Capped.
 package compose

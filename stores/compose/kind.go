@@ -12,10 +12,8 @@ import (
 type Kind struct {
 	// Name is the kind's key in the configuration.
 	Name string
-	// NotYet marks a kind that other versions have and this one has not: its keys are checked, and it is an error.
-	NotYet bool
 	// Read reads the keys of a node, reporting problems into the node's report, and opens nothing. What it returns is
-	// used only if there was no problem anywhere; nil with NotYet.
+	// used only if there was no problem anywhere.
 	Read func(*Node) Spec
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -85,6 +86,10 @@ type backend interface {
 	Put(ctx context.Context, v blob.Verified, kind blob.Kind) error
 	Delete(ctx context.Context, h blob.Hash) error
 	Flush(ctx context.Context) error
+	OnChange(fn func(blob.Hash)) (missed bool)
+	List(ctx context.Context, from blob.Hash, fn func(h blob.Hash, size int64, kind blob.Kind) error) error
+	Look(ctx context.Context, h blob.Hash) (size int64, kind blob.Kind, found bool, err error)
+	ChargeBeside(bytes func() int64)
 	Pinned() int
 	Stats() engine.Stats
 	Close() error
@@ -94,6 +99,7 @@ type backend interface {
 type Store struct {
 	backend
 	name string
+	root string
 	mode Mode
 	sync engine.Sync
 }
@@ -114,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Logger = slog.Default()
 	}
 	sync, _ := engine.ParseSync(o.Sync) // Check has seen to the error
-	s := &Store{name: stores.KindName("disk", o.Name), sync: sync}
+	s := &Store{name: stores.KindName("disk", o.Name), root: o.MountPoint, sync: sync}
 	o.Logger = o.Logger.With("store", s.name)
 	mode, prefix, err := choose(o)
 	if err != nil {
@@ -165,6 +171,9 @@ func (s *Store) Volatile() string {
 // Mode is ModeSegments or ModeSharded.
 func (s *Store) Mode() Mode { return s.mode }
 
+// Folder implements stores.Host: within the hidden folder of the mount.
+func (s *Store) Folder(name string) string { return filepath.Join(s.root, hiddenDir, name) }
+
 // Get pins a blob, and adds its hop.
 func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 	tr := blob.TraceOf(ctx)
@@ -178,6 +187,9 @@ func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 }
 
 var (
-	_ stores.Store  = (*Store)(nil)
-	_ stores.Pinner = (*Store)(nil)
+	_ stores.Store   = (*Store)(nil)
+	_ stores.Pinner  = (*Store)(nil)
+	_ stores.Watched = (*Store)(nil)
+	_ stores.Lister  = (*Store)(nil)
+	_ stores.Host    = (*Store)(nil)
 )

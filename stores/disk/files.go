@@ -62,6 +62,7 @@ type files struct {
 	space    space
 	buffers  *bufpool.Pool
 	proofs   *bufpool.Budget
+	lanes    *blob.Lanes // that proofs are hashed on
 	stats    counters
 
 	complete  atomic.Bool   // some walk of this index has ended: no file from before it is unknown
@@ -79,6 +80,9 @@ type files struct {
 	workers  sync.WaitGroup // all but the committer
 	closing  sync.Once
 	closeErr error
+
+	watch  watch
+	beside atomic.Pointer[func() int64] // see ChargeBeside
 }
 
 // openFiles opens the sharded mode in o.MountPoint, with folders of prefix characters.
@@ -131,6 +135,7 @@ func newFiles(o Options, prefix int) (*files, error) {
 		space:    space{maxSize: o.MaxSize, minFree: o.MinFree, prefix: prefix, changed: make(chan struct{})},
 		buffers:  bufpool.New(sendBuffer, idleBuffers),
 		proofs:   bufpool.NewBudget(blob.MaxSize, max(4, 2*runtime.GOMAXPROCS(0))),
+		lanes:    blob.NewLanes(),
 		walked:   make(chan struct{}),
 		suspects: make(chan blob.Hash, maxSuspects),
 		evictNow: make(chan struct{}, 1),

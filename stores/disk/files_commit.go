@@ -142,6 +142,7 @@ func (s *files) commitGroup(todo []*change) {
 	} else {
 		s.publish(total, changed, sync)
 	}
+	s.watch.tell(todo)
 	for _, c := range todo {
 		c.done <- err
 	}

@@ -196,7 +196,7 @@ func (s *files) readWhole(ctx context.Context, h blob.Hash, row index.Entry, kno
 		s.fault("read", err)
 		return fmt.Errorf("disk: read %s: %w: %w", h.Short(), blob.ErrNotFound, err)
 	}
-	v, err := blob.Verify(h, buf[:size])
+	v, err := s.lanes.Verify(h, buf[:size])
 	if err != nil {
 		return s.discard(h, row, known, err)
 	}

@@ -40,7 +40,7 @@ type space struct {
 	inflight int64 // puts that reserved their room and have no row yet
 	grabbed  int64 // files without rows that are not gone yet: being removed, or removed and still read
 	slack    int64 // files that the index may have lost
-	index    int64
+	index    int64 // with what others keep beside it
 	free     int64 // on the file system
 	limit    int64
 	stuck    bool          // nothing can be evicted
@@ -200,6 +200,9 @@ func (s *files) reserve(ctx context.Context, n int64) error {
 // system holds: as long as that, with what is put, stays below max_size, so does the store.
 func (s *files) measure() {
 	disk := s.ix.Stats().DiskBytes
+	if ask := s.beside.Load(); ask != nil {
+		disk += (*ask)()
+	}
 	u, err := s.fsys.Usage(s.root)
 	if err != nil {
 		s.fault("usage", err)

@@ -52,6 +52,7 @@ const MaxHeaderBytes = 32 << 10
 type Store struct {
 	origin  Origin
 	bufs    *bufpool.Budget
+	lanes   *blob.Lanes // that Gets are hashed on
 	breaker *breaker.Breaker
 	pinned  atomic.Int64
 	bytesIn atomic.Uint64
@@ -67,6 +68,7 @@ func New(o Origin) *Store {
 	s := &Store{
 		origin:  o,
 		bufs:    bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		lanes:   blob.NewLanes(),
 		breaker: breaker.New(breaker.Options{Name: o.Name, IsFailure: stores.OriginFailed}),
 	}
 	s.root, s.stop = context.WithCancel(context.Background())

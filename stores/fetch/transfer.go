@@ -208,7 +208,7 @@ func (t *transfer) collect(buf []byte) (blob.Verified, error) {
 		if err != nil {
 			return blob.Verified{}, err
 		}
-		v, err := blob.Verify(t.hash, buf[:n])
+		v, err := t.store.lanes.Verify(t.hash, buf[:n])
 		if err != nil {
 			err = t.errorf("%w", err)
 		}
@@ -218,7 +218,7 @@ func (t *transfer) collect(buf []byte) (blob.Verified, error) {
 	if err != nil {
 		return blob.Verified{}, t.errorf("%w", err)
 	}
-	v, err := st.Collect(buf, nil)
+	v, err := t.store.lanes.Collect(st, buf, nil)
 	if err != nil {
 		err = t.errorf("%w", err)
 	}

@@ -52,6 +52,7 @@ type Store struct {
 	idle    time.Duration
 	pool    *pool
 	bufs    *bufpool.Budget
+	lanes   *blob.Lanes // that Gets are hashed on
 	breaker *breaker.Breaker
 	pinned  atomic.Int64
 	bytesIn atomic.Uint64
@@ -73,6 +74,7 @@ func New(o Options) (*Store, error) {
 		header:  stores.OrDefault(o.HeaderTimeout, DefaultHeaderTimeout),
 		idle:    stores.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
 		bufs:    bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		lanes:   blob.NewLanes(),
 		breaker: breaker.New(breaker.Options{Name: name, IsFailure: stores.OriginFailed}),
 		pool: &pool{
 			address: o.Address,

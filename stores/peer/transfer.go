@@ -245,7 +245,7 @@ func (t *transfer) collect(buf []byte) (blob.Verified, error) {
 	if err != nil {
 		return blob.Verified{}, t.errorf("%w", err)
 	}
-	v, err := st.Collect(buf, nil)
+	v, err := t.store.lanes.Collect(st, buf, nil)
 	if err != nil {
 		err = t.errorf("%w", err)
 	}

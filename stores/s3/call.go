@@ -127,7 +127,7 @@ func (b *body) collect(buf []byte) (blob.Verified, error) {
 	if err != nil {
 		return blob.Verified{}, b.errorf("%w", err)
 	}
-	v, err := st.Collect(buf, nil)
+	v, err := b.store.lanes.Collect(st, buf, nil)
 	if err != nil {
 		err = b.errorf("%w", err)
 	}

@@ -86,6 +86,7 @@ type Store struct {
 	wire    *wire
 	breaker *breaker.Breaker
 	bufs    *bufpool.Budget
+	lanes   *blob.Lanes // that Gets are hashed on
 	pinned  atomic.Int64
 	counts  counts
 
@@ -118,6 +119,7 @@ func New(o Options) (*Store, error) {
 		idle:   stores.OrDefault(o.IdleTimeout, DefaultIdleTimeout),
 		wire:   newWire(o),
 		bufs:   bufpool.NewBudget(blob.MaxSize, stores.OrDefault(o.MaxBuffers, DefaultMaxBuffers)),
+		lanes:  blob.NewLanes(),
 	}
 	s.breaker = breaker.New(breaker.Options{Name: s.name})
 	s.client = newClient(o, endpoint, s.wire)

@@ -58,16 +58,18 @@ func judge(rounds []*round) error {
 }
 
 // printHints prints what a person can try next.
-func (s *scene) printHints(out io.Writer) {
+func (s *scene) printHints(o options, out io.Writer) {
 	url := base(s.ports.http) + "/blob?hash=" + s.blobs[0].hash.String()
 	fmt.Fprintf(out, `
 It goes on until Ctrl-C. Try
+  %s stream fetch %s --from %s -o /tmp
   curl -s '%s' | sha384sum
   curl -so /dev/null -w '%%{http_code} %%{size_download} bytes in %%{time_total} s\n' '%s'
   curl -s %s/metrics | grep -E '^(prism|reflector)_'
   curl -i %s/healthz
   less %s/*.log
-`, url, url, base(s.ports.metrics), base(s.ports.http), s.dir)
+`, o.prism, s.stream.sd, base(s.ports.http), url, url,
+		base(s.ports.metrics), base(s.ports.http), s.dir)
 }
 
 // getText is the body of a page.

@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// run sets the scene, sends every blob in, reads every blob back over each protocol, prints, and waits unless told
-// otherwise.
+// run sets the scene, uploads a stream, sends every blob in, reads every blob and the stream back over each protocol,
+// prints, and waits unless told otherwise.
 func run(ctx context.Context, o options, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "prism-tryout-")
 	if err != nil {
@@ -38,7 +38,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	if verdict != nil {
 		fmt.Fprintf(out, "\nNot as it should be: %v\n", verdict)
 	}
-	s.printHints(out)
+	s.printHints(o, out)
 	return s.wait(ctx)
 }
 
@@ -56,6 +56,9 @@ func (s *scene) play(ctx context.Context, o options, out io.Writer) ([]*round, e
 			return nil, err
 		}
 	}
+	if err := s.uploadStream(ctx, o, out); err != nil {
+		return nil, err
+	}
 	if err := s.startReflector(ctx, o, out); err != nil {
 		return nil, err
 	}
@@ -67,6 +70,9 @@ func (s *scene) play(ctx context.Context, o options, out io.Writer) ([]*round, e
 		return nil, err
 	}
 	back, err := s.readBack(ctx, o.conns)
+	if err == nil {
+		err = s.fetchStream(ctx, o, out)
+	}
 	return append([]*round{sent}, back...), err
 }
 

@@ -35,11 +35,12 @@ func choosePorts(o options) (ports, error) {
 
 // scene is everything that runs, and where.
 type scene struct {
-	dir   string // temporary folder
-	blobs []source
-	ports ports
-	env   []string         // of the programs
-	all   []*process.Child // in the order of their start
+	dir    string // temporary folder
+	blobs  []source
+	ports  ports
+	env    []string // of the programs
+	stream packed
+	all    []*process.Child // in the order of their start
 }
 
 // address is a port of this machine.
@@ -85,17 +86,23 @@ func (s *scene) startS3(ctx context.Context, gateway string, out io.Writer) erro
 	return nil
 }
 
-// startPrism starts one command of prism with a configuration of the folder o.conf, whose variables are in s.env.
-func (s *scene) startPrism(ctx context.Context, o options, command, conf string, readyPort int, flags ...string) (*process.Child, string, error) {
-	dir := filepath.Join(s.dir, command)
+// configure writes the configuration of a command, one of the folder o.conf, whose variables are in s.env.
+func (s *scene) configure(o options, command, conf string) (dir, file string, err error) {
+	dir = filepath.Join(s.dir, command)
 	text, err := os.ReadFile(filepath.Join(o.conf, conf))
 	if err == nil {
 		err = os.Mkdir(dir, 0o700)
 	}
-	file := filepath.Join(dir, command+".yaml")
+	file = filepath.Join(dir, command+".yaml")
 	if err == nil {
 		err = os.WriteFile(file, text, 0o600)
 	}
+	return dir, file, err
+}
+
+// startPrism starts one command of prism.
+func (s *scene) startPrism(ctx context.Context, o options, command, conf string, readyPort int, flags ...string) (*process.Child, string, error) {
+	dir, file, err := s.configure(o, command, conf)
 	if err != nil {
 		return nil, "", err
 	}
@@ -134,7 +141,7 @@ func (s *scene) startBlobcache(ctx context.Context, o options, out io.Writer) er
 // setEnv tells the configurations where everything is.
 func (s *scene) setEnv() error {
 	size := strconv.FormatInt(cacheSize(total(s.blobs)), 10)
-	s.env = append(s.env, "TRYOUT_SIZE="+size)
+	s.env = append(s.env, "TRYOUT_SIZE="+size, "TRYOUT_CATALOGUE="+filepath.Join(s.dir, "catalogue"))
 	for name, dir := range map[string]string{"TRYOUT_MOUNT": "mount", "TRYOUT_REFLECTOR_MOUNT": "reflector-mount"} {
 		path := filepath.Join(s.dir, dir)
 		if err := os.Mkdir(path, 0o700); err != nil {
