@@ -72,7 +72,10 @@ type client struct {
 	length []byte
 }
 
-func dial(addr string) (*client, error) {
+func dial(addr string) (*client, error) { return dialInto(addr, make([]byte, blob.MaxSize)) }
+
+// dialInto is dial with a place for what is dropped, which connections may share: nothing is written there.
+func dialInto(addr string, length []byte) (*client, error) {
 	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
 	if err != nil {
 		return nil, err
@@ -81,7 +84,7 @@ func dial(addr string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{c, raw.Read, make([]byte, 4096), make([]byte, blob.MaxSize)}, nil
+	return &client{c, raw.Read, make([]byte, 4096), length}, nil
 }
 
 // get asks for one blob and returns its size once all of it has arrived.

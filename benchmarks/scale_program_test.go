@@ -22,7 +22,7 @@ import (
 
 // scaleServer is a blobcache on a mount that exists.
 type scaleServer struct {
-	*process.Child
+	watched
 	addr, metrics string
 	began         time.Time
 	listening     time.Duration // from the start of the process to its first answer, give or take 10 ms
@@ -121,8 +121,11 @@ func lastNumber(b *testing.B, line string) float64 {
 	return v
 }
 
+// watched is a process whose counters in the kernel are read.
+type watched struct{ *process.Child }
+
 // proc is a number from a file of the process in /proc.
-func (s *scaleServer) proc(b *testing.B, file, field string) float64 {
+func (s watched) proc(b *testing.B, file, field string) float64 {
 	b.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.PID(), file))
 	if err != nil {
@@ -138,19 +141,19 @@ func (s *scaleServer) proc(b *testing.B, file, field string) float64 {
 }
 
 // anon is the anonymous memory of the process in MiB: mapped segments do not count.
-func (s *scaleServer) anon(b *testing.B) float64 {
+func (s watched) anon(b *testing.B) float64 {
 	b.Helper()
 	return s.proc(b, "status", "RssAnon") / 1024
 }
 
 // io is what the kernel counted for the process: rchar (bytes that calls read) or read_bytes (that came from a device).
-func (s *scaleServer) io(b *testing.B, field string) float64 {
+func (s watched) io(b *testing.B, field string) float64 {
 	b.Helper()
 	return s.proc(b, "io", field)
 }
 
 // peak is the most anonymous memory while do runs, in MiB, looked at every 20 ms.
-func (s *scaleServer) peak(b *testing.B, do func()) float64 {
+func (s watched) peak(b *testing.B, do func()) float64 {
 	b.Helper()
 	ended := make(chan struct{})
 	go func() {

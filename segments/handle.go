@@ -15,11 +15,11 @@ import (
 // size of the pieces in which larger payloads are read when there is no larger buffer to be had.
 const SmallMax = blob.MinSinkWrite
 
-// Larger pieces mean fewer writes for a writer that is no kernel sink; a bounded number of them, so that many slow
-// readers hold small ones.
+// Larger pieces mean fewer writes for a writer that is no kernel sink, and over HTTP/3 fewer packets that are cut short at
+// the end of one; a bounded number of them, so that many slow readers hold small ones.
 const (
-	pieceSize = 256 << 10
-	maxPieces = 64
+	pieceSize = 512 << 10
+	maxPieces = 32
 )
 
 // Buffers are the pools that the handles of all segments of a mount share.

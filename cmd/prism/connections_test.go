@@ -95,7 +95,7 @@ func TestBoundsArePrinted(t *testing.T) {
 			"peer: :5567, 16000 connections at once, 8 of an address\n"
 		want := served + "receiver: --receiver-port, 7 connections at once, 500 of an address\n"
 		if command == "blobcache" {
-			want = served + "log:"
+			want = served
 			if !strings.Contains(got.stdout, "servers.receiver: has no effect: only prism reflector takes uploads") {
 				t.Errorf("no warning in %s", got.stdout)
 			}

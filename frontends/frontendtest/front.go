@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
@@ -57,6 +58,45 @@ type Front struct {
 	HidesProtected bool
 	// RefusesByMissing says that what is no name of a blob is answered as missing.
 	RefusesByMissing bool
+}
+
+// OnTCP listens on a free port for a server over TCP, as Start wants it.
+func OnTCP(t *testing.T, serve func(context.Context, net.Listener) error) (net.Addr, func(context.Context) error) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln.Addr(), func(ctx context.Context) error { return serve(ctx, ln) }
+}
+
+// StallTCP sends a request over TCP and reads nothing.
+func StallTCP(ctx context.Context, addr net.Addr, request string) (io.Closer, error) {
+	c, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
+	if err == nil {
+		_ = c.(*net.TCPConn).SetReadBuffer(4096)
+		_, err = io.WriteString(c, request)
+	}
+	return c, err
+}
+
+// HTTPVerdict reads an answer of HTTP, of any version.
+func HTTPVerdict(res *http.Response) (Verdict, []byte) {
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return Failed, nil
+	}
+	switch res.StatusCode {
+	case http.StatusOK:
+		return Found, body
+	case http.StatusNotFound:
+		return Missing, nil
+	case http.StatusForbidden:
+		return Protected, nil
+	case http.StatusBadRequest:
+		return Refused, nil
+	}
+	return Failed, nil
 }
 
 // store is a mem store with hooks.

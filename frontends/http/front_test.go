@@ -14,14 +14,6 @@ import (
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 )
 
-// verdicts are what the statuses of this frontend say.
-var verdicts = map[int]frontendtest.Verdict{
-	http.StatusOK:         frontendtest.Found,
-	http.StatusNotFound:   frontendtest.Missing,
-	http.StatusForbidden:  frontendtest.Protected,
-	http.StatusBadRequest: frontendtest.Refused,
-}
-
 // askHTTP asks for a blob on a connection of its own.
 func askHTTP(ctx context.Context, addr net.Addr, name string) (frontendtest.Verdict, []byte) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr.String()+"/blob?hash="+url.QueryEscape(name), nil)
@@ -33,15 +25,7 @@ func askHTTP(ctx context.Context, addr net.Addr, name string) (frontendtest.Verd
 		return frontendtest.Failed, nil
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	verdict, known := verdicts[res.StatusCode]
-	switch {
-	case err != nil || !known:
-		return frontendtest.Failed, nil
-	case verdict != frontendtest.Found:
-		return verdict, nil
-	}
-	return verdict, body
+	return frontendtest.HTTPVerdict(res)
 }
 
 func TestFront(t *testing.T) {
@@ -54,20 +38,11 @@ func TestFront(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ln.Addr(), func(ctx context.Context) error { return s.Serve(ctx, ln) }
+			return frontendtest.OnTCP(t, s.Serve)
 		},
 		Ask: askHTTP,
 		Stall: func(ctx context.Context, addr net.Addr, name string) (io.Closer, error) {
-			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
-			if err == nil {
-				_ = c.(*net.TCPConn).SetReadBuffer(4096)
-				_, err = fmt.Fprintf(c, "GET /blob?hash=%s HTTP/1.1\r\nHost: x\r\n\r\n", name)
-			}
-			return c, err
+			return frontendtest.StallTCP(ctx, addr, fmt.Sprintf("GET /blob?hash=%s HTTP/1.1\r\nHost: x\r\n\r\n", name))
 		},
 	})
 }

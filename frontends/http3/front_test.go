@@ -17,14 +17,6 @@ import (
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 )
 
-// verdicts are what the statuses of this frontend say.
-var verdicts = map[int]frontendtest.Verdict{
-	http.StatusOK:         frontendtest.Found,
-	http.StatusNotFound:   frontendtest.Missing,
-	http.StatusForbidden:  frontendtest.Protected,
-	http.StatusBadRequest: frontendtest.Refused,
-}
-
 // requestBlob sends a request for a blob on a connection of its own.
 func requestBlob(ctx context.Context, addr net.Addr, name string, o *quic.Config) (*http3.Transport, *http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+addr.String()+"/blob?hash="+url.QueryEscape(name), nil)
@@ -47,15 +39,7 @@ func askHTTP3(ctx context.Context, addr net.Addr, name string) (frontendtest.Ver
 	}
 	defer c.Close()
 	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	verdict, known := verdicts[res.StatusCode]
-	switch {
-	case err != nil || !known:
-		return frontendtest.Failed, nil
-	case verdict != frontendtest.Found:
-		return verdict, nil
-	}
-	return verdict, body
+	return frontendtest.HTTPVerdict(res)
 }
 
 func TestFront(t *testing.T) {

@@ -58,20 +58,11 @@ func TestFront(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ln.Addr(), func(ctx context.Context) error { return s.Serve(ctx, ln) }
+			return frontendtest.OnTCP(t, s.Serve)
 		},
 		Ask: askPeer,
 		Stall: func(ctx context.Context, addr net.Addr, name string) (io.Closer, error) {
-			c, err := new(net.Dialer).DialContext(ctx, "tcp", addr.String())
-			if err == nil {
-				_ = c.(*net.TCPConn).SetReadBuffer(4096)
-				_, err = fmt.Fprintf(c, `{"requested_blob":%q}`, name)
-			}
-			return c, err
+			return frontendtest.StallTCP(ctx, addr, fmt.Sprintf(`{"requested_blob":%q}`, name))
 		},
 		HidesProtected: true,
 	})

@@ -56,11 +56,7 @@ func TestFront(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			return ln.Addr(), func(ctx context.Context) error { return s.Serve(ctx, ln) }
+			return frontendtest.OnTCP(t, s.Serve)
 		},
 		Ask:      askReflector,
 		NoBodies: true,
