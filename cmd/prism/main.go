@@ -2,7 +2,7 @@
 // configuration, then the tree of stores, then serving until a signal, then the drain.
 //
 // Exit statuses: 0 when it was told to stop and every request in flight was answered, 1 for a failure while it ran or
-// started, 2 for a wrong command line or configuration, with nothing opened.
+// started, 2 for a wrong command line or configuration, with nothing opened. Those of fsck are its own: see tools/fsck/cli.
 package main
 
 import (
@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/OdyseeTeam/prism/tools/fsck/cli"
 )
 
 const (
@@ -31,6 +34,7 @@ type commandLine struct {
 
 	Blobcache   blobcache        `cmd:"" help:"Serve blobs from a cache in front of an origin."`
 	CheckConfig checkConfig      `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
+	Fsck        cli.Commands     `cmd:"" help:"Check, repair and look into the mounts of segment stores."`
 	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
 	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
 	Upload      upload           `cmd:"" hidden:"" help:"Upload a folder of blobs."`
@@ -63,6 +67,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	chosen, err := parser.Parse(args)
 	if err != nil {
 		return report(stderr, configError{fmt.Errorf("%w (prism --help lists commands and flags)", err)})
+	}
+	if strings.HasPrefix(chosen.Command(), "fsck ") {
+		return cli.Report(stderr, "prism fsck", chosen.Run(&cli.Streams{Out: stdout, Err: stderr}))
 	}
 	return report(stderr, chosen.Run(&flags))
 }
