@@ -9,6 +9,7 @@ GO      ?= go
 OS_ARCH := $(shell $(GO) env GOOS)_$(shell $(GO) env GOARCH)
 DIST    := dist/$(OS_ARCH)
 BIN     := $(DIST)/prism-bin
+FSCK    := $(DIST)/fsck
 TRYOUT  := $(DIST)/tryout
 GATEWAY := $(DIST)/versitygw
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -42,8 +43,9 @@ help: ## print this
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build dist/<os>_<arch>/prism-bin, with the version stamped in
+build: ## build prism-bin and fsck in dist/<os>_<arch>, with the version stamped in
 	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/prism
+	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $(FSCK) ./tools/fsck
 
 # What the programs of run and run-s3 are asked with.
 TRY = $(TRYOUT) -prism $(BIN) -from "$$($(GO) env GOROOT):/usr" -blobs '$(BLOBS)' -http-port $(HTTP_PORT) -metrics-port $(METRICS_PORT) $(if $(ONCE),-once)

@@ -3,7 +3,7 @@
 // themselves, an upload or a stream, with their progress on standard error.
 //
 // Exit statuses: 0 when it was told to stop and every request in flight was answered, 1 for a failure while it ran or
-// started, 2 for a wrong command line or configuration, with nothing opened.
+// started, 2 for a wrong command line or configuration, with nothing opened. Those of fsck are its own: see tools/fsck/cli.
 package main
 
 import (
@@ -11,8 +11,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/OdyseeTeam/prism/tools/fsck/cli"
 )
 
 const (
@@ -32,6 +35,7 @@ type commandLine struct {
 
 	Blobcache   blobcache        `cmd:"" help:"Serve blobs from a cache in front of an origin."`
 	CheckConfig checkConfig      `cmd:"" help:"Read the configuration of a command, print its stores, and open nothing."`
+	Fsck        cli.Commands     `cmd:"" help:"Check, repair and look into the mounts of segment stores."`
 	PrintVer    printer          `cmd:"" name:"version" help:"Print the version."`
 	Reflector   reflectorCommand `cmd:"" help:"Take blobs from uploaders, and serve them."`
 	Schema      schema           `cmd:"" help:"Print the SQL that makes the tables of a catalogue in MySQL or MariaDB."`
@@ -66,6 +70,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	chosen, err := parser.Parse(args)
 	if err != nil {
 		return report(stderr, configError{fmt.Errorf("%w (prism --help lists commands and flags)", err)})
+	}
+	if strings.HasPrefix(chosen.Command(), "fsck ") {
+		return cli.Report(stderr, "prism fsck", chosen.Run(&cli.Streams{Out: stdout, Err: stderr}))
 	}
 	return report(stderr, chosen.Run(&flags))
 }

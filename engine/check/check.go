@@ -21,6 +21,14 @@ import (
 type Options struct {
 	Payloads bool // read each live payload and compare it with its CRC
 	Hashes   bool // and with the blob's name; Payloads is then implied
+
+	Limit    Limit                   // nil: payloads are read as fast as they come
+	Progress func(done, total int64) // nil, or called now and then: blobs looked at, of all
+}
+
+// Limit is waited for before n bytes of payload are read; n is blob.MaxSize at most. A *rate.Limiter is one.
+type Limit interface {
+	WaitN(ctx context.Context, n int) error
 }
 
 // indexCache is the RAM that the index gets, in bytes: it is read from end to end, and once.
@@ -78,6 +86,7 @@ type checker struct {
 	ix   *index.Index // nil: it is damaged
 	rows rows
 	buf  []byte // for payloads
+	done int64  // blobs in segments that were looked at
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -109,6 +118,7 @@ func (c *checker) run(ctx context.Context) error {
 		if err := s.check(ctx, there); err != nil {
 			return err
 		}
+		c.passed(int64(len(s.rows)))
 	}
 	if c.ix == nil {
 		return nil
@@ -119,6 +129,14 @@ func (c *checker) run(ctx context.Context) error {
 	err = c.ix.Close()
 	c.ix = nil
 	return err
+}
+
+// passed tells of n more blobs that were looked at.
+func (c *checker) passed(n int64) {
+	c.done += n
+	if c.o.Progress != nil {
+		c.o.Progress(c.done, c.rep.Blobs)
+	}
 }
 
 // find notes a finding about a segment, or the mount with id 0.

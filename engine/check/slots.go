@@ -141,6 +141,11 @@ func (s *segment) checkPayload(ctx context.Context, rec segments.Record) error {
 	if s.buf == nil {
 		s.buf = make([]byte, blob.MaxSize)
 	}
+	if s.o.Limit != nil {
+		if err := s.o.Limit.WaitN(ctx, int(rec.Length)); err != nil {
+			return err
+		}
+	}
 	r := row{hash: rec.Hash, offset: rec.Offset, slot: rec.Slot, length: rec.Length, crc: rec.CRC}
 	s.rep.Read++
 	switch err := s.file.ReadPayload(rec.Location, s.buf); {

@@ -53,8 +53,9 @@ func hasFilesIndex(o Options) bool {
 
 // refusal says what the folder holds, what the settings want, and how to get from one to the other.
 func refusal(o Options, mode Mode, layout mount.Layout) error {
-	wants := "segments"
+	wants, flags := "segments", "--max-size SIZE"
 	if mode == ModeSharded {
+		flags += fmt.Sprintf(" --layout sharded --sharding-size %d", o.ShardingSize)
 		wants = fmt.Sprintf("one file a blob with sharding_size %d", o.ShardingSize)
 	}
 	hint := ""
@@ -62,7 +63,6 @@ func refusal(o Options, mode Mode, layout mount.Layout) error {
 		hint = fmt.Sprintf(" serve it as it is with sharding_size: %d, or", layout.Prefixes[0])
 	}
 	return fmt.Errorf("%s holds %s, and the settings want %s: %w:%s move its blobs to an empty folder with "+
-		"`prism fsck migrate --from %s --to PATH` (in a later version) and make that the mount_point, or choose an "+
-		"empty folder",
-		o.MountPoint, layout, wants, ErrLayout, hint, o.MountPoint)
+		"`prism fsck migrate --from %s --to PATH %s` and make that the mount_point, or choose an empty folder",
+		o.MountPoint, layout, wants, ErrLayout, hint, o.MountPoint, flags)
 }

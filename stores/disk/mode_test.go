@@ -120,8 +120,12 @@ func TestWhichMode(t *testing.T) {
 			o.SegmentSize = 16 << 20
 			switch {
 			case errors.Is(c.want, disk.ErrLayout):
+				flags := "--max-size SIZE"
+				if o.Mode == disk.ModeSharded || o.HasShardingSize || o.ShardingSize > 0 {
+					flags += fmt.Sprintf(" --layout sharded --sharding-size %d", o.ShardingSize)
+				}
 				refuse(t, o, c.want, "move its blobs to an empty folder with `prism fsck migrate --from "+o.MountPoint+
-					" --to PATH` (in a later version) and make that the mount_point, or choose an empty folder")
+					" --to PATH "+flags+"` and make that the mount_point, or choose an empty folder")
 			case c.want != nil:
 				refuse(t, o, c.want)
 			default:

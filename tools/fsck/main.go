@@ -1,4 +1,5 @@
-// Command fsck checks, repairs and moves stores of blobs; see package cli.
+// Command fsck checks, repairs and looks into the mounts of segment stores while no program serves them. It is
+// `prism fsck` as a program of its own: all of it is in package cli.
 package main
 
 import (
@@ -7,4 +8,7 @@ import (
 	"github.com/OdyseeTeam/prism/tools/fsck/cli"
 )
 
-func main() { os.Exit(cli.Run("fsck", os.Args[1:], os.Stdout, os.Stderr)) }
+// version is set by the linker.
+var version string
+
+func main() { os.Exit(cli.Main(os.Args[1:], version, os.Stdout, os.Stderr)) }

@@ -1,66 +1,113 @@
-// Package cli is the commands of fsck, which checks, repairs and moves stores of blobs that are not in use. The binary
-// fsck and `prism fsck` are the same.
+// Package cli is the command line of fsck, for the program fsck and for `prism fsck`: flags, progress, and the results
+// as text or JSON. A command is one file here, with a struct that kong reads and a Run(*Streams) error; what it does is
+// done by the packages engine/check, engine/repair and tools/fsck/migrate.
 //
-// Exit statuses: 0 when all is well, or is well now; 1 when something is wrong that stays; 2 when the command could not
-// do its work: a wrong command line, a store that is in use, a disk without room.
+// Exit statuses: 0 when a store is clean or was made so, 1 when findings remain, 2 when a command could not run.
 package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 )
 
+// The exit statuses.
 const (
-	exitOK       = 0
-	exitFindings = 1
-	exitFailed   = 2
+	ExitClean    = 0
+	ExitFindings = 1
+	ExitFailed   = 2
 )
 
-// streams are where commands print: what was asked for, and all else.
-type streams struct{ out, err io.Writer }
+// ErrFindings is what a command returns when it ran to its end, said what is wrong, and left some of it.
+var ErrFindings = errors.New("findings remain")
 
-// commandLine is the commands.
-type commandLine struct {
-	Migrate Migrate `cmd:"" help:"Move the blobs of one store into another, and verify them on the way."`
+// Commands is all commands of fsck.
+type Commands struct {
+	Check   check     `cmd:"" help:"Say what is wrong with a mount, and change nothing."`
+	Migrate migration `cmd:"" help:"Move the blobs of one store into another, and verify them on the way."`
 }
 
-// Run is the program of that name: it returns the exit status. Only --help ends the process itself.
-func Run(name string, args []string, stdout, stderr io.Writer) int {
-	var flags commandLine
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	parser, err := kong.New(&flags,
-		kong.Name(name),
-		kong.Description("Checks, repairs and moves stores of blobs."),
+// Common is the flags that every command has. A command embeds it.
+type Common struct {
+	JSON bool `help:"Print the result as one JSON object."`
+}
+
+// Streams is where a command prints: results to Out, progress and errors to Err.
+type Streams struct{ Out, Err io.Writer }
+
+// Main is the program: it returns the exit status. Only --help and --version end the process themselves.
+func Main(args []string, version string, stdout, stderr io.Writer) int {
+	var line struct {
+		Commands
+		Version kong.VersionFlag `help:"Print the version."`
+	}
+	if version == "" {
+		version = "(no version)"
+	}
+	parser, err := kong.New(&line,
+		kong.Name("fsck"),
+		kong.Description("Checks, repairs and looks into the mounts of segment stores."),
+		kong.Vars{"version": "fsck " + version},
 		kong.Writers(stdout, stderr),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{stdout, stderr}),
 	)
 	if err != nil {
-		return report(name, stderr, err)
+		return Report(stderr, "fsck", err)
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {
-		return report(name, stderr, fmt.Errorf("%w (%s --help lists commands and flags)", err, name))
+		return Report(stderr, "fsck", fmt.Errorf("%w (fsck --help lists commands and flags)", err))
 	}
-	return report(name, stderr, chosen.Run())
+	return Report(stderr, "fsck", chosen.Run(&Streams{Out: stdout, Err: stderr}))
 }
 
-// report prints an error for a person and gives the exit status for it.
-func report(name string, stderr io.Writer, err error) int {
-	if err == nil {
-		return exitOK
+// Report prints an error for a person, unless the result has said it already, and gives the exit status for it.
+func Report(stderr io.Writer, program string, err error) int {
+	switch {
+	case err == nil:
+		return ExitClean
+	case errors.Is(err, ErrFindings):
+		return ExitFindings
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", name, err)
-	if errors.Is(err, ErrFindings) {
-		return exitFindings
+	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	return ExitFailed
+}
+
+// memory is what a command is to get along with, in bytes: beyond it the collector runs more often.
+const memory = 200 << 20
+
+// Until gives the context of a run, which ends with the first SIGINT or SIGTERM. A second one ends the process.
+func Until() (ctx context.Context, stop context.CancelFunc) {
+	debug.SetMemoryLimit(memory)
+	ctx, stop = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// result prints what a command found: as JSON, or as a person reads it.
+func (s *Streams) result(asJSON bool, v fmt.Stringer) error {
+	if !asJSON {
+		_, err := io.WriteString(s.Out, v.String())
+		return err
 	}
-	return exitFailed
+	enc := json.NewEncoder(s.Out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// terminal says whether a person looks at w.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -18,7 +18,7 @@ import (
 func fsck(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	status = cli.Run("fsck", args, &out, &errs)
+	status = cli.Main(args, "", &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -55,7 +55,7 @@ func TestMigrate(t *testing.T) {
 	path := filepath.Join(from, bad[:2], bad)
 	plant(t, path, nil)
 	status, stdout, stderr := fsck(t, append(args, "--move")...)
-	if status != 1 || !strings.Contains(stdout, "left: "+path+": ") || !strings.Contains(stdout, "freed    20 blobs") || !strings.Contains(stderr, "findings remain") {
+	if status != 1 || !strings.Contains(stdout, "left: "+path+": ") || !strings.Contains(stdout, "freed    20 blobs") {
 		t.Errorf("status %d\n%s%s", status, stdout, stderr)
 	}
 	status, stdout, _ = fsck(t, append(args, "--json")...)
@@ -76,9 +76,9 @@ func TestMigrateRefuses(t *testing.T) {
 	to := filepath.Join(t.TempDir(), "new")
 	for want, args := range map[string][]string{
 		"--max-size":                   {"--from", from, "--to", to},
-		"--max-size: \"much\"":         {"--from", from, "--to", to, "--max-size", "much"},
-		"--segment-size: \"-1\"":       {"--from", from, "--to", to, "--max-size", "none", "--segment-size=-1"},
-		"--max-rate: \"fast\"":         {"--from", from, "--to", to, "--max-size", "none", "--max-rate", "fast"},
+		"\"much\" is not a size":       {"--from", from, "--to", to, "--max-size", "much"},
+		"\"-1\" is negative":           {"--from", from, "--to", to, "--max-size", "none", "--segment-size=-1"},
+		"\"fast\" is not a size":       {"--from", from, "--to", to, "--max-size", "none", "--max-rate", "fast"},
 		"the cap of the destination":   {"--from", from, "--to", to, "--max-size", "0"},
 		"--layout must be one of":      {"--from", from, "--to", to, "--max-size", "none", "--layout", "zip"},
 		"not turned into another":      {"--from", from, "--to", from, "--max-size", "none"},

@@ -1,125 +1,132 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
-	"github.com/OdyseeTeam/prism/tools/fsck/migrate"
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/time/rate"
+
+	"github.com/OdyseeTeam/prism/internal/bytesize"
 )
 
-// How often progress is told: on a terminal one line is written over; elsewhere each is a line of its own.
-const (
-	tellTerminal = 500 * time.Millisecond
-	tellLog      = 10 * time.Second
-)
+// linesEvery is how often progress is said where nobody looks at a terminal.
+const linesEvery = 10 * time.Second
 
-// progress tells on stderr how far a command is.
-type progress struct {
-	out      io.Writer
-	terminal bool
-
+// Progress shows how far a command is, with its rate and the time that is left: as a bar on a terminal, as a line now and
+// then otherwise. Its methods are safe for concurrent use.
+type Progress struct {
 	mu    sync.Mutex
-	drawn bool // the line on the terminal is ours
+	out   io.Writer
+	what  string
+	bytes bool // the counts are bytes
+	began time.Time
+	said  time.Time
+	bar   *progressbar.ProgressBar // nil: lines
+	total int64
 }
 
-func newProgress(out io.Writer) *progress {
-	p := &progress{out: out}
-	if f, ok := out.(*os.File); ok {
-		info, err := f.Stat()
-		p.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+// NewProgress begins to show a run. what is its name, bytes says that it counts bytes.
+func NewProgress(s *Streams, what string, bytes bool) *Progress {
+	p := &Progress{out: s.Err, what: what, bytes: bytes, began: time.Now(), said: time.Now(), total: -1}
+	if terminal(s.Err) {
+		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.Err), progressbar.OptionSetDescription(what),
+			progressbar.OptionShowBytes(bytes), progressbar.OptionUseIECUnits(true), progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
 	}
 	return p
 }
 
-// line prints a line of the command's own, and not in the midst of that of the progress.
-func (p *progress) line(w io.Writer, text string) {
+// Set says that done of total are done.
+func (p *Progress) Set(done, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.clearLocked()
-	fmt.Fprintln(w, text)
-}
-
-func (p *progress) clearLocked() {
-	if p.drawn {
-		fmt.Fprint(p.out, "\r\x1b[K")
-		p.drawn = false
-	}
-}
-
-func (p *progress) tell(text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.terminal {
-		fmt.Fprintln(p.out, text)
+	if p.bar != nil {
+		if total != p.total {
+			p.total = total
+			p.bar.ChangeMax64(total)
+		}
+		_ = p.bar.Set64(done) // a bar that cannot be drawn is no reason to stop
 		return
 	}
-	fmt.Fprint(p.out, "\r\x1b[K"+text)
-	p.drawn = true
+	if time.Since(p.said) < linesEvery {
+		return
+	}
+	p.said = time.Now()
+	fmt.Fprintln(p.out, p.line(done, total, time.Since(p.began)))
 }
 
-// watch tells about a migration until stop is called.
-func (p *progress) watch(m *migrate.Migration) (stop func()) {
-	every := tellLog
-	if p.terminal {
-		every = tellTerminal
+// line is the progress in words.
+func (p *Progress) line(done, total int64, took time.Duration) string {
+	perSecond := float64(done) / max(took.Seconds(), 0.001)
+	left := "unknown"
+	if perSecond > 0 {
+		left = time.Duration(float64(total-done) / perSecond * float64(time.Second)).Round(time.Second).String()
 	}
-	ended := make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		var moving time.Time
-		for {
-			select {
-			case <-ended:
-				return
-			case <-tick.C:
-			}
-			now := m.Progress()
-			if now.Phase == "moving" && moving.IsZero() {
-				moving = time.Now().Add(-every)
-			}
-			p.tell(progressText(now, time.Since(moving)))
-		}
-	})
-	return func() {
-		close(ended)
-		wg.Wait()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.clearLocked()
+	return fmt.Sprintf("%s: %s of %s, %s/s, %s left", p.what, p.count(done), p.count(total), p.count(int64(perSecond)), left)
+}
+
+func (p *Progress) count(n int64) string {
+	if p.bytes {
+		return size(n)
+	}
+	return fmt.Sprint(n)
+}
+
+// End takes the bar away.
+func (p *Progress) End() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Finish()
+		p.bar = nil
 	}
 }
 
-// progressText is how far a migration is that has moved blobs for so long.
-func progressText(n migrate.Progress, since time.Duration) string {
-	if n.Phase != "moving" {
-		return fmt.Sprintf("%s: %d blobs, %s so far", n.Phase, n.Found, bytesOf(n.FoundBytes))
-	}
-	rate := float64(n.DoneBytes) / max(since.Seconds(), 0.001)
-	text := fmt.Sprintf("moving: %d of %d blobs, %s of %s, %s/s", n.Done, n.Found, bytesOf(n.DoneBytes), bytesOf(n.FoundBytes), bytesOf(int64(rate)))
-	if left := n.FoundBytes - n.DoneBytes; rate > 0 && left > 0 {
-		text += fmt.Sprintf(", %v left", time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))
-	}
-	if n.Bad > 0 {
-		text += fmt.Sprintf(", %d bad", n.Bad)
-	}
-	return text
+// Rate is a flag that bounds bytes a second.
+type Rate struct {
+	MaxRate Size `placeholder:"SIZE" help:"Read and write at most this much a second, such as 50MB."`
 }
 
-// bytesOf is a number of bytes for a person.
-func bytesOf(n int64) string {
+// Size is a number of bytes on the command line.
+type Size int64
+
+// UnmarshalText reads 50MB, 1GiB and the like.
+func (s *Size) UnmarshalText(text []byte) error {
+	n, err := bytesize.Parse(string(text))
+	*s = Size(n)
+	return err
+}
+
+// largest is the most bytes that are asked for at once: what the limiter must be able to give.
+const largest = 8 << 20
+
+// Limiter is something to wait for before n bytes are read.
+type Limiter interface {
+	WaitN(ctx context.Context, n int) error
+}
+
+// limit gives the flag's limiter, or nil where there is no limit.
+func (r Rate) limit() Limiter {
+	if r.MaxRate <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(r.MaxRate), largest)
+}
+
+// size is a number of bytes for a person.
+func size(n int64) string {
 	const units = "KMGTPE"
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)
 	}
-	v, unit := float64(n)/1024, 0
-	for v >= 1023.5 && unit < len(units)-1 {
-		v /= 1024
-		unit++
+	f, i := float64(n)/1024, 0
+	for f >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
 	}
-	return fmt.Sprintf("%.4g %ciB", v, units[unit])
+	return fmt.Sprintf("%.1f %ciB", f, units[i])
 }

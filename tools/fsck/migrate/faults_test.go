@@ -134,7 +134,7 @@ func TestEnded(t *testing.T) {
 	if rep, err := m.Run(ctx); !errors.Is(err, context.Canceled) || rep.Copied == int64(len(b.blobs)) {
 		t.Errorf("%v, %+v", err, rep)
 	}
-	if p := m.Progress(); p.Phase != "done" || p.Found != int64(len(b.blobs)+len(b.bad)) {
+	if p := m.Progress(); p.Phase != migrate.Done || p.Found != int64(len(b.blobs)+len(b.bad)) {
 		t.Errorf("%+v", p)
 	}
 	run(t, migrate.Options{From: b.from, To: b.to, Move: true})

@@ -35,7 +35,7 @@ func New(o Options) (*Migration, error) {
 		return nil, err
 	}
 	m := &Migration{o: o, bufs: bufpool.New(blob.MaxSize, o.Workers), pace: pace{perSecond: o.MaxRate}}
-	m.count.setPhase("looking")
+	m.count.setPhase(Looking)
 	return m, nil
 }
 
@@ -45,7 +45,7 @@ func New(o Options) (*Migration, error) {
 func (m *Migration) Run(ctx context.Context) (Report, error) {
 	began := time.Now()
 	err := m.run(ctx)
-	m.count.setPhase("done")
+	m.count.setPhase(Done)
 	return m.report(began), err
 }
 
@@ -76,7 +76,7 @@ func (m *Migration) run(ctx context.Context) (err error) {
 	if err := m.mustFit(); err != nil {
 		return err
 	}
-	m.count.setPhase("moving")
+	m.count.setPhase(Moving)
 	if err := m.transfer(ctx); err != nil {
 		return err
 	}

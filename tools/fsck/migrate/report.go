@@ -2,6 +2,7 @@ package migrate
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -53,10 +54,53 @@ type Report struct {
 // Clean says that nothing was left behind.
 func (r Report) Clean() bool { return r.Bad == 0 }
 
+// String is the report for people, without the bad blobs, in some lines.
+func (r Report) String() string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	perSecond := float64(r.CopiedBytes) / max(r.Took.Seconds(), 0.001)
+	p("%s → %s", r.From, r.To)
+	p("  found    %d blobs of %s (%s)", r.Found, sized(r.FoundBytes), r.Holds)
+	p("  copied   %d blobs of %s in %v, %s/s", r.Copied, sized(r.CopiedBytes), r.Took.Round(time.Millisecond), sized(int64(perSecond)))
+	p("  there    %d blobs already", r.There)
+	if r.Moved {
+		p("  freed    %d blobs in %s", r.Freed, r.From)
+	}
+	if r.Gone > 0 {
+		p("  gone     %d blobs left %s meanwhile", r.Gone, r.From)
+	}
+	if r.ServedBy != "" {
+		p("  served   by %s meanwhile: run it again for what came since", r.ServedBy)
+	}
+	p("  bad      %d blobs, which stay", r.Bad)
+	return b.String()
+}
+
+// sized is a number of bytes for a person.
+func sized(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	v, unit := float64(n)/1024, 0
+	for v >= 1023.5 && unit < len(units)-1 {
+		v /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.4g %ciB", v, units[unit])
+}
+
+// The phases of a run.
+const (
+	Looking = "looking"
+	Moving  = "moving"
+	Done    = "done"
+)
+
 // Progress is how far a run is.
 type Progress struct {
-	Phase      string // looking, moving, or done
-	Found      int64  // blobs, so far while looking
+	Phase      string
+	Found      int64 // blobs, so far while looking
 	FoundBytes int64
 	Done       int64 // of them, whatever became of them
 	DoneBytes  int64
