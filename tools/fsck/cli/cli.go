@@ -31,7 +31,9 @@ var ErrFindings = errors.New("findings remain")
 
 // Commands is all commands of fsck.
 type Commands struct {
-	Check check `cmd:"" help:"Say what is wrong with a mount, and change nothing."`
+	Check        check        `cmd:"" help:"Say what is wrong with a mount, and change nothing."`
+	Repair       mend         `cmd:"" help:"Make a mount clean, and say what was lost."`
+	RebuildIndex rebuildIndex `cmd:"" help:"Make a new index from the segments alone."`
 }
 
 // Common is the flags that every command has. A command embeds it.
