@@ -74,12 +74,13 @@ crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
 crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, a repair after damage to every block, 200 kills, 50 kills amidst uploads over each store, stops amidst transfers, a minute of hits, the cap and 200 real power cuts (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
 	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
 	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
+	$(GO) test -count=1 -timeout 60m -v ./engine/enginetest -run '^TestRepairOfDamage$$' -all-damage
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
 	$(PROGRAM) -run '^TestDrainOf'

@@ -134,6 +134,9 @@ func (r *run) markSlots() error {
 		if f.seg == nil {
 			continue
 		}
+		if err := r.writeHeader(f); err != nil {
+			return err
+		}
 		for _, slot := range f.dead {
 			if err := f.seg.MarkDead(slot); err != nil {
 				return err
@@ -149,6 +152,17 @@ func (r *run) markSlots() error {
 		}
 	}
 	return nil
+}
+
+// writeHeader makes the header of a segment anew, once what stands there is put aside.
+func (r *run) writeHeader(f *file) error {
+	if f.head == nil {
+		return nil
+	}
+	if err := r.mnt.SetAside(fmt.Sprintf("%016x-header", uint64(f.id)), f.head, f.why); err != nil {
+		return err
+	}
+	return f.seg.RestoreHeader()
 }
 
 // rowsPerBatch bounds the memory of a commit.

@@ -22,7 +22,8 @@ type file struct {
 	id   segments.ID // by its header
 	hdr  segments.Header
 	seg  *segments.Segment // nil: it goes to quarantine
-	why  string            // it goes there, or to another name
+	why  string            // it goes there, or its header is made anew
+	head []byte            // the header as it is, if that is damaged
 
 	slots uint32
 	keep  []*kept
@@ -89,7 +90,7 @@ func (r *run) readHeader(f *file) error {
 		return fmt.Errorf("%s: %w; nothing was changed: run that version", f.path, err)
 	}
 	if err != nil {
-		f.why = err.Error()
+		f.why, f.head = err.Error(), b
 	}
 	f.id = f.hdr.ID
 	return nil
@@ -121,6 +122,8 @@ func (r *run) place() {
 	taken := map[segments.ID]bool{}
 	for _, f := range r.files {
 		switch {
+		case f.head != nil:
+			continue // see restore
 		case f.why != "":
 		case f.hdr.Mount != r.super.ID:
 			f.why = fmt.Sprintf("it is of another mount, %x", f.hdr.Mount)
@@ -136,6 +139,31 @@ func (r *run) place() {
 		}
 		r.note("move %s to quarantine: %s", f.path, f.why)
 	}
+	for _, f := range r.files {
+		if f.head != nil {
+			r.restore(f, taken)
+		}
+	}
+}
+
+// restore gives a file with a damaged header the one that it must have had, if valid slots say so: they hold for one
+// mount and one segment only.
+func (r *run) restore(f *file, taken map[segments.ID]bool) {
+	id, named := mount.ParseSegmentName(filepath.Base(f.path))
+	size := cmp.Or(r.oldSegs[id].Capacity, r.super.SegmentSize)
+	if named && !taken[id] && size > 0 && size%segments.BlockSize == 0 {
+		h := segments.Header{Mount: r.super.ID, ID: id, Capacity: size}
+		s := segments.Assume(r.fsys, f.path, h)
+		valid := 0
+		_, err := s.Scan(0, func(segments.Record) error { valid++; return nil })
+		if err == nil && valid > 0 {
+			f.id, f.hdr, f.seg, taken[id] = id, h, s, true
+			r.note("write a new header of segment %d: %s", id, f.why)
+			return
+		}
+		_ = s.Close() // nothing was written to it
+	}
+	r.note("move %s to quarantine: %s", f.path, f.why)
 }
 
 // misnamed is 1 for a file under another name than its header says.

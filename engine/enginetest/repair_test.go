@@ -1,10 +1,11 @@
-package repair_test
+package enginetest_test
 
 import (
 	"bytes"
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -21,7 +22,7 @@ import (
 
 var allDamage = flag.Bool("all-damage", false, "damage every block of every file, not a sample of them")
 
-const dir = "/mount"
+const mountDir = "/mount"
 
 // built makes a mount with the engine: some segments of blobs of many sizes, of which every fifth was deleted.
 func built(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
@@ -58,13 +59,13 @@ func built(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
 }
 
 func options(fsys diskfs.FS) engine.Options {
-	return engine.Options{FS: fsys, Dir: dir, MaxSize: 256 << 20, SegmentSize: 2 << 20, ActiveSegments: 2}
+	return engine.Options{FS: fsys, Dir: mountDir, MaxSize: 256 << 20, SegmentSize: 2 << 20, ActiveSegments: 2, Logger: slog.New(slog.DiscardHandler)}
 }
 
 // look is the check of everything.
 func look(t *testing.T, disk *crashfs.FS) check.Report {
 	t.Helper()
-	r, err := check.Mount(t.Context(), disk, dir, check.Options{Hashes: true})
+	r, err := check.Mount(t.Context(), disk, mountDir, check.Options{Hashes: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func serves(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte) (missing i
 // mend repairs, and wants the mount clean then.
 func mend(t *testing.T, disk *crashfs.FS) repair.Report {
 	t.Helper()
-	r, err := repair.Mount(t.Context(), disk, dir, repair.Options{})
+	r, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func mend(t *testing.T, disk *crashfs.FS) repair.Report {
 
 func TestAWholeMountLosesNothing(t *testing.T) {
 	disk, all := built(t)
-	dry, err := repair.Mount(t.Context(), disk, dir, repair.Options{DryRun: true})
+	dry, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{DryRun: true})
 	if err != nil || len(dry.Done) > 0 || len(dry.Lost) > 0 {
 		t.Fatalf("%v, %v", dry, err)
 	}
@@ -131,13 +132,13 @@ func TestAWholeMountLosesNothing(t *testing.T) {
 // files lists the files of a folder of the mount, with their sizes.
 func files(t *testing.T, disk *crashfs.FS, name string) map[string]int64 {
 	t.Helper()
-	names, err := disk.List(filepath.Join(dir, name))
+	names, err := disk.List(filepath.Join(mountDir, name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	sizes := map[string]int64{}
 	for _, n := range names {
-		path := filepath.Join(dir, name, n)
+		path := filepath.Join(mountDir, name, n)
 		info, err := disk.Stat(path)
 		if err != nil {
 			t.Fatal(err)
@@ -182,11 +183,11 @@ func damage(t *testing.T, disk *crashfs.FS, path string, off int64, way string) 
 	}
 }
 
-// TestDamage damages blocks of every file. A block under which a header or a table cannot be read is the one case that
+// TestRepairOfDamage damages blocks of every file. A block under which a header or a table cannot be read is the one case that
 // repair leaves alone, and says so.
-func TestDamage(t *testing.T) {
+func TestRepairOfDamage(t *testing.T) {
 	whole, all := built(t)
-	table := map[string]*[5]int{}
+	table := map[string]*[6]int{}
 	for _, folder := range []string{"segments", "index"} {
 		for path, size := range files(t, whole, folder) {
 			for off := int64(0); off < size; off += segments.BlockSize {
@@ -199,7 +200,7 @@ func TestDamage(t *testing.T) {
 					damage(t, disk, path, off, way)
 					row := table[folder+", "+way]
 					if row == nil {
-						row = new([5]int)
+						row = new([6]int)
 						table[folder+", "+way] = row
 					}
 					t.Run(fmt.Sprintf("%s at %d %s", filepath.Base(path), off, way), func(t *testing.T) { sweepOne(t, disk, all, row) })
@@ -207,7 +208,7 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	}
-	t.Log("damage: cases, found by check, mended, left alone with an error, blobs lost")
+	t.Log("damage: cases, found by check, mended, left alone with an error, of no effect by check, blobs lost")
 	for _, folder := range []string{"segments", "index"} {
 		for _, way := range ways {
 			t.Logf("%s, %s: %v", folder, way, *table[folder+", "+way])
@@ -216,12 +217,14 @@ func TestDamage(t *testing.T) {
 }
 
 // sweepOne repairs one damaged mount.
-func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[5]int) {
+func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[6]int) {
 	row[0]++
-	if r, err := check.Mount(t.Context(), disk, dir, check.Options{Hashes: true}); err != nil || !r.Clean() {
+	if r, err := check.Mount(t.Context(), disk, mountDir, check.Options{Hashes: true}); err != nil || !r.Clean() {
 		row[1]++
+	} else {
+		row[4]++
 	}
-	r, err := repair.Mount(t.Context(), disk, dir, repair.Options{})
+	r, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{})
 	if err != nil {
 		if !strings.Contains(err.Error(), "nothing was changed") {
 			t.Fatal(err)
@@ -237,11 +240,11 @@ func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[5]
 	if missing != len(all)-int(r.Blobs) {
 		t.Errorf("%d blobs are missing\n%s", missing, r)
 	}
-	row[4] += missing
+	row[5] += missing
 }
 
-// TestPowerCuts cuts the power before each write-side call of a repair. The next one ends with the same blobs.
-func TestPowerCuts(t *testing.T) {
+// TestRepairUnderPowerCuts cuts the power before each write-side call of a repair. The next one ends with the same blobs.
+func TestRepairUnderPowerCuts(t *testing.T) {
 	disk, all := built(t)
 	paths := files(t, disk, "segments")
 	lost := 0
@@ -249,11 +252,11 @@ func TestPowerCuts(t *testing.T) {
 		damage(t, disk, path, size-segments.BlockSize, "garbage")
 		lost++
 	}
-	damage(t, disk, filepath.Join(dir, "superblock"), 0, "garbage")
+	damage(t, disk, filepath.Join(mountDir, "superblock"), 0, "garbage")
 	for path := range files(t, disk, "index") {
 		damage(t, disk, path, 0, "garbage")
 	}
-	f, err := disk.Create(filepath.Join(dir, "segments", "notes.txt"))
+	f, err := disk.Create(filepath.Join(mountDir, "segments", "notes.txt"))
 	if err = errors.Join(err, f.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +274,7 @@ func TestPowerCuts(t *testing.T) {
 		t.Errorf("%d lost, want %d; %d calls\n%s", len(want.Lost), lost, len(images), want)
 	}
 	for i, image := range images {
-		if c, err := check.Mount(t.Context(), image, dir, check.Options{Hashes: true}); err != nil {
+		if c, err := check.Mount(t.Context(), image, mountDir, check.Options{Hashes: true}); err != nil {
 			t.Fatalf("cut %d: %v", i, err)
 		} else if c.Clean() && c.GoodStop {
 			continue // it was done
