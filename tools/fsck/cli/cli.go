@@ -32,6 +32,7 @@ var ErrFindings = errors.New("findings remain")
 // Commands is all commands of fsck.
 type Commands struct {
 	Check        check        `cmd:"" help:"Say what is wrong with a mount, and change nothing."`
+	Dump         dump         `cmd:"" help:"Print the slots of a segment."`
 	Repair       mend         `cmd:"" help:"Make a mount clean, and say what was lost."`
 	RebuildIndex rebuildIndex `cmd:"" help:"Make a new index from the segments alone."`
 }

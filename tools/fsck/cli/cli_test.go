@@ -96,3 +96,20 @@ func TestWhatCannotRun(t *testing.T) {
 	fsck(t, cli.ExitFailed, "check", "--max-rate", "fast", dir)
 	fsck(t, cli.ExitFailed, "mend", dir)
 }
+
+func TestDump(t *testing.T) {
+	dir := made(t)
+	names, err := filepath.Glob(filepath.Join(dir, "segments", "*.seg"))
+	if err != nil || len(names) == 0 {
+		t.Fatal(names, err)
+	}
+	slots := 0
+	for _, name := range names {
+		out, _ := fsck(t, cli.ExitClean, "dump", name)
+		slots += strings.Count(out, " bytes (")
+	}
+	if slots != 5 {
+		t.Errorf("%d slots, want 5", slots)
+	}
+	fsck(t, cli.ExitFailed, "dump", filepath.Join(dir, "superblock"))
+}
