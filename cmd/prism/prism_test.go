@@ -113,7 +113,7 @@ func TestWrongCommandLine(t *testing.T) {
 			t.Errorf("prism %s: %+v, want %s", args, got, want)
 		}
 	}
-	f("", `expected one of "blobcache", "check-config", "version", "reflector"`+see)
+	f("", `expected one of "blobcache", "check-config", "fsck", "version", "reflector"`+see)
 	f("blobcahe", `unexpected argument blobcahe, did you mean "blobcache"?`+see)
 	f("blobcache --port 5", `unknown flag --port`+see)
 	f("blobcache --metrics-port 0", "--metrics-port=0 is out of range; want 1 to 65535\n")
