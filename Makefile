@@ -77,12 +77,13 @@ crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 crash: MIGRATE = $(GO) test -count=1 -timeout 60m -v ./tools/fsck/migrate
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, a repair after damage to every block, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	$(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
 	$(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
 	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
 	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
+	$(GO) test -count=1 -timeout 60m -v ./engine/enginetest -run '^TestRepairOfDamage$$' -all-damage
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
 	$(PROGRAM) -run '^TestCatalogue$$' -receipt-kills $(CATALOGUE_KILLS)

@@ -53,6 +53,9 @@ func Sum(data []byte) Hash { return sha512.Sum384(data) }
 // String is the wire form.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// MarshalText is String, for JSON.
+func (h Hash) MarshalText() ([]byte, error) { return h.AppendHex(nil), nil }
+
 // Short is the first 12 characters of the wire form, for logs.
 func (h Hash) Short() string { return hex.EncodeToString(h[:6]) }
 

@@ -35,6 +35,7 @@ type Segment struct {
 	closed bool
 	then   func() // what CloseThen left to be done
 
+	assumed         bool   // the header is damaged on disk, and hdr stands for it: see Assume
 	headed          bool   // the header was read once, and hdr does not change any more
 	busy            int    // calls that use the file without a pin
 	recent          bool   // used since files last looked
@@ -90,6 +91,26 @@ func At(fs diskfs.FS, path string, mount [16]byte, id ID) *Segment {
 	return s
 }
 
+// Assume is At for a segment whose header is damaged: h stands for it. It is for the repair of a mount at rest.
+func Assume(fs diskfs.FS, path string, h Header) *Segment {
+	s := At(fs, path, h.Mount, h.ID)
+	s.hdr, s.headed, s.assumed = h, true, true
+	return s
+}
+
+// RestoreHeader writes the header that was assumed. It syncs nothing.
+func (s *Segment) RestoreHeader() error {
+	f, err := s.change()
+	if err != nil {
+		return err
+	}
+	defer s.changed()
+	if _, err := f.WriteAt(appendHeader(nil, s.hdr), 0); err != nil {
+		return fmt.Errorf("segments: write the header of %d: %w", s.hdr.ID, err)
+	}
+	return nil
+}
+
 func newSegment(fs diskfs.FS, path string) *Segment {
 	return &Segment{fs: fs, path: path, pins: map[uint32]int{}, held: map[uint32]func(){}}
 }
@@ -130,7 +151,10 @@ func (s *Segment) openLocked() (diskfs.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("segments: open: %w", err)
 	}
-	h, err := readHeader(f)
+	h := s.hdr
+	if !s.assumed {
+		h, err = readHeader(f)
+	}
 	if err == nil && (h.Mount != s.hdr.Mount || h.ID != s.hdr.ID || s.headed && h != s.hdr) {
 		err = fmt.Errorf("%w: file says segment %d of mount %x", ErrBadHeader, h.ID, h.Mount)
 	}

@@ -147,3 +147,17 @@ func (s *Segment) Punch(off, n int64) error {
 	}
 	return nil
 }
+
+// EraseSlot makes a slot one that was never written. It is for the repair of a mount at rest: of two slots with one
+// extent, one must not count. It syncs nothing.
+func (s *Segment) EraseSlot(slot uint32) error {
+	f, err := s.change()
+	if err != nil {
+		return err
+	}
+	defer s.changed()
+	if _, err := f.WriteAt(make([]byte, SlotSize), slotAt(slot)); err != nil {
+		return fmt.Errorf("segments: erase slot %d:%d: %w", s.hdr.ID, slot, err)
+	}
+	return nil
+}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -185,7 +186,7 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 			return segs, nil
 		}
 	}
-	if !errors.Is(err, index.ErrCorrupt) {
+	if !errors.Is(err, index.ErrCorrupt) && !errors.Is(err, syscall.EIO) {
 		return nil, err
 	}
 	c.find(Index, 0, "%v", err)
@@ -213,7 +214,6 @@ func (c *checker) readIndex(ctx context.Context, files int) (map[segments.ID]ind
 	if !known && files+len(list)+len(c.rows) > 0 {
 		c.rep.add(Finding{
 			Kind: Index, Slot: NoSlot, Detail: fmt.Sprintf("no run of the program ever wrote it, and there are %d segments", files),
-			Repair: "open the mount: the index is rebuilt from the segments",
 		})
 	}
 	c.rep.GoodStop = meta.Clean

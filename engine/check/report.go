@@ -155,32 +155,31 @@ func (r Report) String() string {
 	return b.String()
 }
 
-// repair says what to do about a kind of finding.
+// repair says what `fsck repair` does about a kind of finding.
 func repair(k Kind) string {
-	const fetched = "open the mount: the blob is dropped when it is asked for, and fetched again"
 	switch k {
 	case Superblock:
-		return "make a new superblock from the segments: prism fsck repair"
-	case Index, Totals, OrderWithoutRow, RowWithoutOrder, SlotWithoutRow:
-		return "remove the index: the next open rebuilds it from the segments"
+		return "repair makes a new superblock from the segments: prism fsck repair"
+	case Index, Totals, OrderWithoutRow, RowWithoutOrder, SegmentRow, SegmentUnknown, SlotBeyondEnd:
+		return "repair makes a new index from the segments"
+	case SlotWithoutRow:
+		return "repair adds the blob to the index, if its payload is whole and no younger record has it"
 	case ForeignFile:
-		return "move it away"
-	case SegmentMissing, RowWithoutSlot, RowOfDeadSlot, RowOfOtherSlot, NoData, Payload:
-		return fetched
-	case WrongHash:
-		return "delete the blob: what is stored under its name is something else"
-	case SegmentUnknown:
-		return "open the mount: it adopts the segment"
+		return "repair moves it to quarantine"
+	case SegmentMissing, RowWithoutSlot, RowOfDeadSlot, NoData:
+		return "repair drops what is said to be there; there is nothing to keep"
+	case RowOfOtherSlot:
+		return "repair drops the row, and adds what the slot says"
+	case Payload, WrongHash:
+		return "repair drops the blob, and keeps a copy of what is there in quarantine"
 	case SegmentDamaged:
-		return "open the mount: it moves the file to quarantine, and its blobs are fetched again"
-	case SegmentRow, SlotBeyondEnd:
-		return "remove the index: the next open rebuilds it from the segments"
+		return "repair gives it its name or its header again, or moves it to quarantine"
 	case Overlap:
-		return "move the segment away: one of the blobs was overwritten"
+		return "repair erases the slot whose bytes are not whole"
 	case Leak:
-		return "remove the index: the rebuild gives the blocks back"
+		return "repair gives the blocks back"
 	case Unreadable:
-		return "look at the disk"
+		return "repair drops a blob that cannot be read; where a header or a table cannot be read, copy the disk first"
 	}
 	return ""
 }

@@ -25,13 +25,16 @@ func (m *Mount) Quarantine(path, why string) error {
 		err = m.fsys.SyncDir(filepath.Dir(path))
 	}
 	if err == nil {
-		err = m.appendLog(fmt.Sprintf("%s %s from %q: %q\n",
-			time.Now().UTC().Format(time.RFC3339), filepath.Base(target), path, why))
+		err = m.appendLog(logLine(target, path, why))
 	}
 	if err != nil {
 		return fmt.Errorf("mount: quarantine %s: %w", path, err)
 	}
 	return nil
+}
+
+func logLine(target, from, why string) string {
+	return fmt.Sprintf("%s %s from %q: %q\n", time.Now().UTC().Format(time.RFC3339), filepath.Base(target), from, why)
 }
 
 // freeName finds a path in the quarantine that does not exist yet.

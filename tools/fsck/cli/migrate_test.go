@@ -14,8 +14,8 @@ import (
 	"github.com/OdyseeTeam/prism/tools/fsck/cli"
 )
 
-// fsck runs the program.
-func fsck(t *testing.T, args ...string) (status int, stdout, stderr string) {
+// moved runs the program, and gives its exit status.
+func moved(t *testing.T, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	status = cli.Main(args, "", &out, &errs)
@@ -48,17 +48,17 @@ func TestMigrate(t *testing.T) {
 	leaktest.Check(t)
 	from, to := cache(t, 20), filepath.Join(t.TempDir(), "new")
 	args := []string{"migrate", "--from", from, "--to", to, "--max-size", "none", "--segment-size", "16MiB"}
-	if status, stdout, stderr := fsck(t, args...); status != 0 || !strings.Contains(stdout, "copied   20 blobs") || stderr != "" {
+	if status, stdout, stderr := moved(t, args...); status != 0 || !strings.Contains(stdout, "copied   20 blobs") || stderr != "" {
 		t.Errorf("status %d\n%s%s", status, stdout, stderr)
 	}
 	bad := blob.Sum([]byte("bad")).String()
 	path := filepath.Join(from, bad[:2], bad)
 	plant(t, path, nil)
-	status, stdout, stderr := fsck(t, append(args, "--move")...)
+	status, stdout, stderr := moved(t, append(args, "--move")...)
 	if status != 1 || !strings.Contains(stdout, "left: "+path+": ") || !strings.Contains(stdout, "freed    20 blobs") {
 		t.Errorf("status %d\n%s%s", status, stdout, stderr)
 	}
-	status, stdout, _ = fsck(t, append(args, "--json")...)
+	status, stdout, _ = moved(t, append(args, "--json")...)
 	var rep struct {
 		Found, Bad int
 		BadBlobs   []struct{ Hash, Path, Why string } `json:"bad_blobs"`
@@ -86,7 +86,7 @@ func TestMigrateRefuses(t *testing.T) {
 		"a sharding size is for":       {"--from", from, "--to", to, "--max-size", "none", "--sharding-size", "2"},
 		"unknown flag --sharding-siz,": {"--from", from, "--to", to, "--max-size", "none", "--sharding-siz", "2"},
 	} {
-		if status, stdout, stderr := fsck(t, append([]string{"migrate"}, args...)...); status != 2 || !strings.Contains(stderr, want) || stdout != "" {
+		if status, stdout, stderr := moved(t, append([]string{"migrate"}, args...)...); status != 2 || !strings.Contains(stderr, want) || stdout != "" {
 			t.Errorf("%q: status %d\n%s%s", want, status, stdout, stderr)
 		}
 	}

@@ -1,0 +1,318 @@
+package enginetest_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/engine/check"
+	"github.com/OdyseeTeam/prism/engine/repair"
+	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
+	"github.com/OdyseeTeam/prism/segments"
+)
+
+var allDamage = flag.Bool("all-damage", false, "damage every block of every file, not a sample of them")
+
+const mountDir = "/mount"
+
+// built makes a mount with the engine: some segments of blobs of many sizes, of which every fifth was deleted.
+func built(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
+	t.Helper()
+	disk := crashfs.New()
+	e, err := engine.Open(t.Context(), options(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[blob.Hash][]byte{}
+	r := rand.NewChaCha8([32]byte{7})
+	for i := range 30 {
+		p := make([]byte, []int{1, 5000, 300_000, 4096, 70_000}[i%5]+i)
+		_, _ = r.Read(p) // never fails
+		v, err := blob.Verify(blob.Sum(p), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Put(t.Context(), v, blob.KindContent); err != nil {
+			t.Fatal(err)
+		}
+		if i%5 == 3 {
+			if err := e.Delete(t.Context(), v.Hash()); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		all[v.Hash()] = p
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return disk, all
+}
+
+func options(fsys diskfs.FS) engine.Options {
+	return engine.Options{FS: fsys, Dir: mountDir, MaxSize: 256 << 20, SegmentSize: 2 << 20, ActiveSegments: 2, Logger: slog.New(slog.DiscardHandler)}
+}
+
+// look is the check of everything.
+func look(t *testing.T, disk *crashfs.FS) check.Report {
+	t.Helper()
+	r, err := check.Mount(t.Context(), disk, mountDir, check.Options{Hashes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// serves counts the blobs that the engine has not, and fails the test for every wrong byte.
+func serves(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte) (missing int) {
+	t.Helper()
+	e, err := engine.Open(t.Context(), options(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for h, p := range all {
+		got, err := e.Get(t.Context(), h)
+		if errors.Is(err, blob.ErrNotFound) {
+			missing++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, got.Size())
+		if _, err := got.ReadAt(b, 0); err != nil || !bytes.Equal(b, p) {
+			t.Errorf("blob %s: wrong bytes, or %v", h.Short(), err)
+		}
+		got.Release()
+	}
+	return missing
+}
+
+// mend repairs, and wants the mount clean then.
+func mend(t *testing.T, disk *crashfs.FS) repair.Report {
+	t.Helper()
+	r, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := look(t, disk); !c.Clean() || !c.GoodStop || c.Pending != 0 {
+		t.Fatalf("after the repair:\n%s\n%s", r, c)
+	}
+	return r
+}
+
+func TestAWholeMountLosesNothing(t *testing.T) {
+	disk, all := built(t)
+	dry, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{DryRun: true})
+	if err != nil || len(dry.Done) > 0 || len(dry.Lost) > 0 {
+		t.Fatalf("%v, %v", dry, err)
+	}
+	if r := mend(t, disk); len(r.Lost) > 0 || r.Adopted > 0 || r.Blobs != int64(len(all)) {
+		t.Error(r)
+	}
+	if n := serves(t, disk, all); n != 0 {
+		t.Errorf("%d blobs are missing", n)
+	}
+}
+
+// files lists the files of a folder of the mount, with their sizes.
+func files(t *testing.T, disk *crashfs.FS, name string) map[string]int64 {
+	t.Helper()
+	names, err := disk.List(filepath.Join(mountDir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[string]int64{}
+	for _, n := range names {
+		path := filepath.Join(mountDir, name, n)
+		info, err := disk.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[path] = info.Size()
+	}
+	return sizes
+}
+
+// The ways to damage a block.
+var ways = []string{"zeroed", "garbage", "one bit", "cut here", "unreadable"} //nolint:gochecknoglobals // never changed
+
+func damage(t *testing.T, disk *crashfs.FS, path string, off int64, way string) {
+	t.Helper()
+	f, err := disk.Open(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, err := f.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, min(segments.BlockSize, size-off))
+	switch way {
+	case "garbage":
+		_, _ = rand.NewChaCha8([32]byte{byte(off)}).Read(p) // never fails
+	case "one bit":
+		_, err = f.ReadAt(p, off)
+		p[0] ^= 4
+	}
+	switch {
+	case err != nil:
+	case way == "cut here":
+		err = f.Truncate(off)
+	case way == "unreadable":
+		err = disk.FailReads(path, off, 1)
+	default:
+		_, err = f.WriteAt(p, off)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRepairOfDamage damages blocks of every file. A block under which a header or a table cannot be read is the one case that
+// repair leaves alone, and says so.
+func TestRepairOfDamage(t *testing.T) {
+	whole, all := built(t)
+	table := map[string]*[6]int{}
+	for _, folder := range []string{"segments", "index"} {
+		for path, size := range files(t, whole, folder) {
+			for off := int64(0); off < size; off += segments.BlockSize {
+				block := off / segments.BlockSize
+				if !*allDamage && block > 1 && block%11 != 0 {
+					continue
+				}
+				for _, way := range ways {
+					disk, _ := whole.Cut(0)
+					damage(t, disk, path, off, way)
+					row := table[folder+", "+way]
+					if row == nil {
+						row = new([6]int)
+						table[folder+", "+way] = row
+					}
+					t.Run(fmt.Sprintf("%s at %d %s", filepath.Base(path), off, way), func(t *testing.T) { sweepOne(t, disk, all, row) })
+				}
+			}
+		}
+	}
+	t.Log("damage: cases, found by check, mended, left alone with an error, of no effect by check, blobs lost")
+	for _, folder := range []string{"segments", "index"} {
+		for _, way := range ways {
+			t.Logf("%s, %s: %v", folder, way, *table[folder+", "+way])
+		}
+	}
+}
+
+// sweepOne repairs one damaged mount.
+func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[6]int) {
+	row[0]++
+	if r, err := check.Mount(t.Context(), disk, mountDir, check.Options{Hashes: true}); err != nil || !r.Clean() {
+		row[1]++
+	} else { // nobody may miss what was damaged
+		row[4]++
+		image, _ := disk.Cut(0)
+		if n := serves(t, image, all); n != 0 {
+			t.Errorf("check found nothing, and %d blobs are missing", n)
+		}
+	}
+	r, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{})
+	if err != nil {
+		if !strings.Contains(err.Error(), "nothing was changed") {
+			t.Fatal(err)
+		}
+		row[3]++
+		return
+	}
+	if c := look(t, disk); !c.Clean() || !c.GoodStop {
+		t.Fatalf("after the repair:\n%s\n%s", r, c)
+	}
+	row[2]++
+	missing := serves(t, disk, all)
+	if missing != len(all)-int(r.Blobs) {
+		t.Errorf("%d blobs are missing\n%s", missing, r)
+	}
+	row[5] += missing
+}
+
+// TestRepairUnderPowerCuts cuts the power before each write-side call of a repair. The next one ends with the same blobs.
+func TestRepairUnderPowerCuts(t *testing.T) {
+	disk, all := built(t)
+	paths := files(t, disk, "segments")
+	lost := 0
+	for path, size := range paths { // the superblock, a payload, the index, and a foreign file
+		damage(t, disk, path, size-segments.BlockSize, "garbage")
+		lost++
+	}
+	damage(t, disk, filepath.Join(mountDir, "superblock"), 0, "garbage")
+	for path := range files(t, disk, "index") {
+		damage(t, disk, path, 0, "garbage")
+	}
+	f, err := disk.Create(filepath.Join(mountDir, "segments", "notes.txt"))
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if disk, _ = disk.Cut(0); look(t, disk).Clean() {
+		t.Fatal("nothing is wrong")
+	}
+	var images []*crashfs.FS
+	disk.SetHook(func(op crashfs.Op) error {
+		image, _ := disk.Cut(uint64(op.N))
+		images = append(images, image)
+		return nil
+	})
+	want := mend(t, disk)
+	if len(want.Lost) != lost || len(images) < 20 {
+		t.Errorf("%d lost, want %d; %d calls\n%s", len(want.Lost), lost, len(images), want)
+	}
+	for i, image := range images {
+		if c, err := check.Mount(t.Context(), image, mountDir, check.Options{Hashes: true}); err != nil {
+			t.Fatalf("cut %d: %v", i, err)
+		} else if c.Clean() && c.GoodStop {
+			continue // it was done
+		}
+		if r := mend(t, image); r.Blobs != want.Blobs {
+			t.Errorf("cut %d: %d blobs, want %d\n%s", i, r.Blobs, want.Blobs, r)
+		}
+		if n := serves(t, image, all); n != lost {
+			t.Errorf("cut %d: %d blobs are missing, want %d", i, n, lost)
+		}
+	}
+}
+
+// TestSwappedSegments go to their names again, with all that is in them.
+func TestSwappedSegments(t *testing.T) {
+	disk, all := built(t)
+	var paths []string
+	for path := range files(t, disk, "segments") {
+		paths = append(paths, path)
+	}
+	if len(paths) < 2 {
+		t.Fatal(paths)
+	}
+	err := errors.Join(disk.Rename(paths[0], "/x"), disk.Rename(paths[1], paths[0]), disk.Rename("/x", paths[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if look(t, disk).Clean() {
+		t.Error("nothing was found")
+	}
+	if r := mend(t, disk); len(r.Lost) > 0 || r.Blobs != int64(len(all)) {
+		t.Error(r)
+	}
+	if n := serves(t, disk, all); n != 0 {
+		t.Errorf("%d blobs are missing", n)
+	}
+}
