@@ -316,3 +316,25 @@ func TestSwappedSegments(t *testing.T) {
 		t.Errorf("%d blobs are missing", n)
 	}
 }
+
+// TestRepairWithoutAFolder: what is missing is made again.
+func TestRepairWithoutAFolder(t *testing.T) {
+	for _, name := range []string{"index", "segments", "quarantine"} {
+		disk, all := built(t)
+		for path := range files(t, disk, name) {
+			if err := disk.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := disk.Remove(filepath.Join(mountDir, name)); err != nil {
+			t.Fatal(err)
+		}
+		want := len(all)
+		if name == "segments" {
+			want = 0
+		}
+		if r := mend(t, disk); r.Blobs != int64(want) || len(r.Lost) != len(all)-want {
+			t.Errorf("without %s: %s", name, r)
+		}
+	}
+}
