@@ -316,3 +316,59 @@ func TestSwappedSegments(t *testing.T) {
 		t.Errorf("%d blobs are missing", n)
 	}
 }
+
+// TestRepairWithoutAFolder: what is missing is made again.
+func TestRepairWithoutAFolder(t *testing.T) {
+	for _, name := range []string{"index", "segments", "quarantine"} {
+		disk, all := built(t)
+		for path := range files(t, disk, name) {
+			if err := disk.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := disk.Remove(filepath.Join(mountDir, name)); err != nil {
+			t.Fatal(err)
+		}
+		want := len(all)
+		if name == "segments" {
+			want = 0
+		}
+		if r := mend(t, disk); r.Blobs != int64(want) || len(r.Lost) != len(all)-want {
+			t.Errorf("without %s: %s", name, r)
+		}
+	}
+}
+
+// TestRepairAfterPowerCuts: a repair right after a power cut, before any open, brings no deleted blob back.
+func TestRepairAfterPowerCuts(t *testing.T) {
+	disk, all := built(t)
+	e, err := engine.Open(t.Context(), options(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := map[blob.Hash]bool{}
+	for h := range all {
+		if len(deleted) < 5 {
+			if err := e.Delete(t.Context(), h); err != nil {
+				t.Fatal(err)
+			}
+			deleted[h] = true
+		}
+	}
+	var images []*crashfs.FS
+	for seed := range uint64(20) {
+		image, _ := disk.Cut(seed)
+		images = append(images, image)
+	}
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for seed, image := range images {
+		if r := mend(t, image); r.Blobs != int64(len(all)-len(deleted)) || len(r.Lost) > 0 {
+			t.Errorf("seed %d: %s", seed, r)
+		}
+		if n := serves(t, image, all); n != len(deleted) {
+			t.Errorf("seed %d: %d blobs are missing, want the %d that were deleted", seed, n, len(deleted))
+		}
+	}
+}

@@ -18,7 +18,7 @@ import (
 // apply writes, in the order of the package comment.
 func (r *run) apply(ctx context.Context) error {
 	all := r.order()
-	steps := []func() error{r.writeSuperblock, r.moveFiles, r.copyBad, r.markSlots}
+	steps := []func() error{r.mnt.MakeFolders, r.writeSuperblock, r.moveFiles, r.copyBad, r.markSlots}
 	for _, step := range steps {
 		if err := errors.Join(context.Cause(ctx), step()); err != nil {
 			return err

@@ -45,7 +45,7 @@ type kept struct {
 func (r *run) listFiles() error {
 	dir := r.mnt.SegmentsDir()
 	names, err := r.fsys.List(dir)
-	if err != nil && !(r.superDamage != nil && errors.Is(err, fs.ErrNotExist)) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	votes := map[[16]byte]int{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -152,14 +153,14 @@ func (r *run) readIndex() error {
 	} else if why, asked, err := r.mnt.RebuildRequested(); err != nil {
 		return err
 	} else if asked {
-		r.indexDamage = errors.New(why)
+		r.indexDamage = fmt.Errorf("%w: %s", errLost, why)
 	} else {
 		r.indexDamage = r.readRows()
 	}
 	switch err := r.indexDamage; {
 	case err == nil:
 		return nil
-	case !r.o.IgnoreIndex && errors.Is(err, index.ErrNewerFormat):
+	case !r.o.IgnoreIndex && !isDamage(err):
 		return err
 	}
 	r.note("make a new index from the segments: %v", r.indexDamage)
@@ -169,7 +170,16 @@ func (r *run) readIndex() error {
 	return nil
 }
 
-// readRows reads all rows. Any error means that the index is not to be relied on; a disk that cannot be read is one.
+// errLost: the index was given up before this run.
+var errLost = errors.New("the index is to be made anew")
+
+// isDamage says whether the index is not to be relied on. What else fails is about the process, and comes to an end with
+// it.
+func isDamage(err error) bool {
+	return errors.Is(err, errLost) || errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist)
+}
+
+// readRows reads all rows.
 func (r *run) readRows() (err error) {
 	if _, err := r.fsys.Stat(r.mnt.IndexDir()); err != nil {
 		return err // index.Open would make it
@@ -185,7 +195,7 @@ func (r *run) readRows() (err error) {
 	}()
 	meta, known, err := x.Meta()
 	if err == nil && !known {
-		err = errors.New("no run of the program ever finished it")
+		err = fmt.Errorf("%w: no run ever finished it", errLost)
 	}
 	if err != nil {
 		return err

@@ -40,12 +40,11 @@ func OpenDamaged(fsys diskfs.FS, dir string) (m *Mount, damage, err error) {
 	return nil, nil, errors.Join(m.explain(err), m.lock.Close())
 }
 
-// Replace writes a superblock in place of one that is damaged, which goes to quarantine, and makes what folders are
-// missing.
+// MakeFolders makes those of the mount's folders that are missing, durably.
+func (m *Mount) MakeFolders() error { return m.ensureFolders() }
+
+// Replace writes a superblock in place of one that is damaged, which goes to quarantine.
 func (m *Mount) Replace(s Superblock, why string) error {
-	if err := m.ensureFolders(); err != nil {
-		return err
-	}
 	err := m.Quarantine(filepath.Join(m.dir, superblockName), why)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
