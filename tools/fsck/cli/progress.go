@@ -35,8 +35,11 @@ func NewProgress(s *Streams, what string, bytes bool) *Progress {
 	if terminal(s.Err) {
 		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(s.Err), progressbar.OptionSetDescription(what),
 			progressbar.OptionShowBytes(bytes), progressbar.OptionUseIECUnits(true), progressbar.OptionShowCount(),
-			progressbar.OptionShowIts(), progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetPredictTime(true), progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
+		if !bytes {
+			progressbar.OptionShowIts()(p.bar)
+		}
 	}
 	return p
 }
