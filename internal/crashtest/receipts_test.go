@@ -379,7 +379,8 @@ func (k *keeper) report() {
 	k.t.Logf("cut: %d blobs had no receipt at the kill: %d were whole, %d missing; all were uploaded again", k.cut, k.whole, k.missing)
 	k.t.Logf("starts: %d, answering after %v in the middle, %v at worst", len(k.starts),
 		k.starts[len(k.starts)/2].Round(time.Millisecond), k.starts[len(k.starts)-1].Round(time.Millisecond))
-	if k.receipts == 0 || k.sds == 0 || k.cut == 0 {
+	// A few kills may all come between uploads; ten that do say that the kills come too late.
+	if k.receipts == 0 || k.sds == 0 || k.cut == 0 && *receiptKills >= 10 {
 		k.t.Errorf("%d receipts, %d of SD blobs, %d uploads cut: nothing was shown", k.receipts, k.sds, k.cut)
 	}
 }
