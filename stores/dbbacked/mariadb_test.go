@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -21,6 +22,8 @@ import (
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/storetest"
 )
+
+var outage = flag.Duration("outage", 500*time.Millisecond, "how long TestMariaDBFaults leaves the server stopped")
 
 // openMariaDB is a catalogue in a database of a server.
 func openMariaDB(t testing.TB, s *testbed.MariaDBServer, database string) metadata.Catalogue {
@@ -90,6 +93,9 @@ func mariaDBFaults(t *testing.T, mode disk.Mode, sync dbbacked.Sync) {
 		if err := fault.begin(); err != nil {
 			t.Fatal(fault.name, err)
 		}
+		if fault.name == "stopped" {
+			<-time.After(*outage) // the load goes on
+		}
 		load.wait("hits while the server is " + fault.name)
 		if err := fault.end(); err != nil {
 			t.Fatal(fault.name, err)
@@ -144,7 +150,7 @@ func (l *load) run() (stop func()) {
 			l.put(ctx, storetest.Blob(l.t, i, 1000+int(i)))
 			select {
 			case <-ctx.Done():
-			case <-time.After(2 * time.Millisecond):
+			case <-time.After(max(2*time.Millisecond, *outage/1000)): // half of all within the outage
 			}
 		}
 	})
