@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -267,13 +268,18 @@ func TestRepairUnderPowerCuts(t *testing.T) {
 	if disk, _ = disk.Cut(0); look(t, disk).Clean() {
 		t.Fatal("nothing is wrong")
 	}
+	var mu sync.Mutex // the index has goroutines of its own
 	var images []*crashfs.FS
 	disk.SetHook(func(op crashfs.Op) error {
 		image, _ := disk.Cut(uint64(op.N))
+		mu.Lock()
+		defer mu.Unlock()
 		images = append(images, image)
 		return nil
 	})
 	want := mend(t, disk)
+	mu.Lock()
+	defer mu.Unlock()
 	if len(want.Lost) != lost || len(images) < 20 {
 		t.Errorf("%d lost, want %d; %d calls\n%s", len(want.Lost), lost, len(images), want)
 	}
