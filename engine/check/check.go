@@ -178,7 +178,7 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 // openIndex opens the index and reads its rows. One that is damaged, or that knows nothing of the files, is a finding;
 // the segments are then looked at by themselves.
 func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	x, err := index.Open(index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache})
+	x, err := c.newIndex()
 	if err == nil {
 		c.ix = x
 		var segs map[segments.ID]index.SegmentRow
@@ -196,6 +196,10 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 		c.ix = nil
 	}
 	return nil, nil
+}
+
+func (c *checker) newIndex() (*index.Index, error) {
+	return index.Open(index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache})
 }
 
 // readIndex reads all but the order.

@@ -31,11 +31,13 @@ var ErrFindings = errors.New("findings remain")
 
 // Commands is all commands of fsck.
 type Commands struct {
+	Cat          cat          `cmd:"" help:"Print the bytes of a blob, verified."`
 	Check        check        `cmd:"" help:"Say what is wrong with a mount, and change nothing."`
 	Dump         dump         `cmd:"" help:"Print the slots of a segment."`
 	Migrate      migration    `cmd:"" help:"Move the blobs of one store into another, and verify them on the way."`
 	Repair       mend         `cmd:"" help:"Make a mount clean, and say what was lost."`
 	RebuildIndex rebuildIndex `cmd:"" help:"Make a new index from the segments alone."`
+	Stat         stat         `cmd:"" help:"Say what a mount holds."`
 }
 
 // Common is the flags that every command has. A command embeds it.
