@@ -3,9 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -37,7 +35,7 @@ func Open(o Options) (*Journal, error) {
 	if errors.Is(err, index.ErrCorrupt) {
 		o.Logger.Error("the journal of what the catalogue is yet to be told is damaged; it is begun anew, and the store "+
 			"is compared with the catalogue where that can be done", "dir", o.Dir, "err", err)
-		if err = removeAll(o.FS, o.Dir); err == nil {
+		if err = diskfs.RemoveAll(o.FS, o.Dir); err == nil {
 			j, err = open(o)
 		}
 	}
@@ -194,30 +192,3 @@ func (j *Journal) Stats() Stats {
 
 // DiskBytes is what the journal takes on disk.
 func (j *Journal) DiskBytes() int64 { return j.ix.Stats().DiskBytes }
-
-// removeAll removes a folder with all that is in it.
-func removeAll(fsys diskfs.FS, dir string) error {
-	names, err := fsys.List(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		info, err := fsys.Stat(path)
-		switch {
-		case err != nil:
-			return err
-		case info.IsDir():
-			err = removeAll(fsys, path)
-		default:
-			err = fsys.Remove(path)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return fsys.Remove(dir)
-}

@@ -194,7 +194,7 @@ func (s *files) openIndex(cache int64) error {
 	s.ix, err = index.Open(o)
 	if errors.Is(err, index.ErrCorrupt) {
 		s.log.Error("the index is damaged; it is deleted, and made anew from the files", "dir", dir, "err", err)
-		if err = removeFolder(s.fsys, dir); err == nil {
+		if err = diskfs.RemoveAll(s.fsys, dir); err == nil {
 			s.ix, err = index.Open(o)
 		}
 	}
@@ -202,30 +202,6 @@ func (s *files) openIndex(cache int64) error {
 		return fmt.Errorf("%w%s", err, mount.Hint(err))
 	}
 	return nil
-}
-
-// removeFolder removes a folder with all that is in it.
-func removeFolder(fsys diskfs.FS, dir string) error {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		info, err := fsys.Stat(path)
-		switch {
-		case err != nil:
-			return err
-		case info.IsDir():
-			err = removeFolder(fsys, path)
-		default:
-			err = fsys.Remove(path)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return fsys.Remove(dir)
 }
 
 // load reads the totals and notes, durably, that the store is in use.

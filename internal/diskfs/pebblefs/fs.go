@@ -90,30 +90,8 @@ func (p *pebbleFS) OpenDir(name string) (vfs.File, error) {
 // Remove takes a name away.
 func (p *pebbleFS) Remove(name string) error { return p.base.Remove(name) }
 
-// RemoveAll removes what it can and returns the first error. What is missing is no error.
-func (p *pebbleFS) RemoveAll(name string) error {
-	info, err := p.base.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var first error
-	if info.IsDir() {
-		names, err := p.base.List(name)
-		first = err
-		for _, n := range names {
-			if err := p.RemoveAll(filepath.Join(name, n)); err != nil && first == nil {
-				first = err
-			}
-		}
-	}
-	if err := p.base.Remove(name); err != nil && first == nil && !errors.Is(err, fs.ErrNotExist) {
-		first = err
-	}
-	return first
-}
+// RemoveAll is diskfs.RemoveAll.
+func (p *pebbleFS) RemoveAll(name string) error { return diskfs.RemoveAll(p.base, name) }
 
 // Rename replaces newname atomically.
 func (p *pebbleFS) Rename(oldname, newname string) error { return p.base.Rename(oldname, newname) }
