@@ -7,13 +7,13 @@ func supported() bool {
 	return cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL
 }
 
-// compress8 adds blocks blocks of each of eight streams to their states, which stand word by word: state[i] is the i-th
-// word of all. data is not kept.
+// compress8 adds blocks blocks of each of eight streams to their states, which stand word by word: the first eight are the
+// first word of each. data is not kept.
 //
 //go:noescape
-func compress8(state *[8][8]uint64, data *[8]*byte, blocks int)
+func compress8(state *[64]uint64, data *[8]*byte, blocks int)
 
-// compress4 is compress8 of four streams.
+// compress4 is compress8 of four streams: the first four of data, and the first half of state, four by four.
 //
 //go:noescape
-func compress4(state *[8][4]uint64, data *[4]*byte, blocks int)
+func compress4(state *[64]uint64, data *[8]*byte, blocks int)

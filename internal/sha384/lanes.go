@@ -105,55 +105,38 @@ func step(batch []*Digest) {
 		batch[0].stepAlone(n)
 		return
 	case len(batch) <= maxLanes/2:
-		stepFour(batch, n)
+		stepTogether(batch, n, maxLanes/2)
 	default:
-		stepEight(batch, n)
+		stepTogether(batch, n, maxLanes)
 	}
 	for _, d := range batch {
 		d.rest, d.length = d.rest[n:], d.length+uint64(n)
 	}
 }
 
-// stepEight hashes the next n bytes of up to eight streams. Lanes that are left over do what the first does.
-func stepEight(batch []*Digest, n int) {
-	var state [8][8]uint64
-	var data [8]*byte
-	for lane := range data {
+// stepTogether hashes the next n bytes of up to as many streams as there are lanes. Lanes that are left over do what the
+// first does.
+func stepTogether(batch []*Digest, n, lanes int) {
+	var state [maxLanes * 8]uint64
+	var data [maxLanes]*byte
+	for lane := range lanes {
 		d := batch[0]
 		if lane < len(batch) {
 			d = batch[lane]
 		}
 		data[lane] = &d.rest[:n][0]
 		for i, w := range d.state {
-			state[i][lane] = w
+			state[i*lanes+lane] = w
 		}
 	}
-	compress8(&state, &data, n/BlockSize)
+	if lanes == maxLanes {
+		compress8(&state, &data, n/BlockSize)
+	} else {
+		compress4(&state, &data, n/BlockSize)
+	}
 	for lane, d := range batch {
 		for i := range d.state {
-			d.state[i] = state[i][lane]
-		}
-	}
-}
-
-// stepFour is stepEight of up to four.
-func stepFour(batch []*Digest, n int) {
-	var state [8][4]uint64
-	var data [4]*byte
-	for lane := range data {
-		d := batch[0]
-		if lane < len(batch) {
-			d = batch[lane]
-		}
-		data[lane] = &d.rest[:n][0]
-		for i, w := range d.state {
-			state[i][lane] = w
-		}
-	}
-	compress4(&state, &data, n/BlockSize)
-	for lane, d := range batch {
-		for i := range d.state {
-			d.state[i] = state[i][lane]
+			d.state[i] = state[i*lanes+lane]
 		}
 	}
 }

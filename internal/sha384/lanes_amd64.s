@@ -88,7 +88,7 @@ DATA swap<>+0(SB)/8, $0x0001020304050607
 DATA swap<>+8(SB)/8, $0x08090a0b0c0d0e0f
 GLOBL swap<>(SB), RODATA|NOPTR, $16
 
-// func compress8(state *[8][8]uint64, data *[8]*byte, blocks int)
+// func compress8(state *[64]uint64, data *[8]*byte, blocks int)
 TEXT ·compress8(SB), NOSPLIT, $0-24
 	MOVQ state+0(FP), SI
 	MOVQ data+8(FP), R11
@@ -201,7 +201,7 @@ rounds8:
 	VZEROUPPER
 	RET
 
-// func compress4(state *[8][4]uint64, data *[4]*byte, blocks int)
+// func compress4(state *[64]uint64, data *[8]*byte, blocks int)
 TEXT ·compress4(SB), NOSPLIT, $0-24
 	MOVQ state+0(FP), SI
 	MOVQ data+8(FP), R11
