@@ -68,11 +68,12 @@ func (s *Segment) Scan(from uint32, fn func(Record) error) (bad int, err error) 
 // scanChunk passes the valid slots of chunk, whose first is number n, to fn.
 func (s *Segment) scanChunk(chunk []byte, n uint32, fn func(Record) error) (bad int, err error) {
 	for ; len(chunk) >= SlotSize; chunk, n = chunk[SlotSize:], n+1 {
+		if [SlotSize]byte(chunk) == ([SlotSize]byte{}) {
+			continue // never written: most of a table is, and no extent starts at 0
+		}
 		rec, err := parseSlot(chunk[:SlotSize], s.hdr, n)
 		if err != nil {
-			if [SlotSize]byte(chunk) != ([SlotSize]byte{}) {
-				bad++
-			}
+			bad++
 			continue
 		}
 		if err := fn(rec); err != nil {
