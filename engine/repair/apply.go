@@ -222,11 +222,14 @@ func count(row *index.SegmentRow, rec segments.Record) {
 	}
 }
 
-// giveBack punches what no record covers, and cuts the tail.
+// giveBack punches what no slot and no record covers, and cuts the tail.
 func (f *file) giveBack() error {
 	slices.SortFunc(f.keep, func(a, b *kept) int { return cmp.Compare(a.rec.Offset, b.rec.Offset) })
 	end, err := f.seg.Size()
 	if err != nil {
+		return err
+	}
+	if err := f.seg.PunchTable(f.slots); err != nil {
 		return err
 	}
 	at := f.hdr.PayloadAt()
