@@ -15,6 +15,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/check"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/engine/repair"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
@@ -29,6 +30,7 @@ const mountDir = "/mount"
 func built(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
 	t.Helper()
 	disk := crashfs.New()
+	checktest.After(t, disk, mountDir)
 	e, err := engine.Open(t.Context(), options(disk))
 	if err != nil {
 		t.Fatal(err)
@@ -251,6 +253,7 @@ func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[6]
 // TestRepairUnderPowerCuts cuts the power before each write-side call of a repair. The next one ends with the same blobs.
 func TestRepairUnderPowerCuts(t *testing.T) {
 	disk, all := built(t)
+	disk, _ = disk.Cut(0)
 	paths := files(t, disk, "segments")
 	lost := 0
 	for path, size := range paths { // the superblock, a payload, the index, and a foreign file

@@ -50,6 +50,7 @@ var table = []row{
 
 	{floor: 3, pkg: "engine", ours: "blob segments… index… engine/evict internal/…", mods: pebbleVFS},
 	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…"},
+	{floor: 3, pkg: "engine/check/checktest", ours: "engine/check segments… index internal/…"},
 	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict engine/repair internal/…"},
 	{floor: 3, pkg: "engine/evict", ours: "blob"},
 	{floor: 3, pkg: "engine/repair", ours: "blob segments… index… internal/…"},

@@ -56,6 +56,8 @@ func TestCat(t *testing.T) {
 	if out, errs := fsck(t, cli.ExitFailed, "cat", dir, h); out != "" || !strings.Contains(errs, "corrupt") {
 		t.Error(out, errs)
 	}
+	// The files were written anew, holes and all: the repair gives back what that filled, too.
+	fsck(t, cli.ExitClean, "repair", dir)
 }
 
 // spoil changes one byte of a payload in a segment's file, if it is there.
