@@ -151,7 +151,7 @@ func (x *Index) checkFormat(dir string) error {
 	case err != nil:
 		return fmt.Errorf("%w: format version %q", ErrCorrupt, text)
 	case version > FormatVersion:
-		return fmt.Errorf("%w: Pebble %d, this program writes %d", ErrNewerFormat, version, FormatVersion)
+		return fmt.Errorf("%w (Pebble %d, this program writes %d)", ErrNewerFormat, version, FormatVersion)
 	}
 	// The format is marked last when a database is made. Without this Pebble would begin an empty one over the old.
 	if text, err = atomicfs.ReadMarker(x.guard, dir, "manifest"); err == nil && text == "" {

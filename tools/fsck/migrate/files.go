@@ -57,20 +57,25 @@ func (m *Migration) openFiles() (source, error) {
 		return s, nil
 	}
 	if indexed {
-		s.ix = m.openIndex(disk.FilesIndex(m.from))
+		if s.ix, err = m.openIndex(disk.FilesIndex(m.from)); err != nil {
+			return nil, errors.Join(err, s.lock.Close())
+		}
 	}
 	return s, nil
 }
 
 // openIndex opens the index of a source, which this process has locked, for the order in it. Without it the order is told
-// from elsewhere.
-func (m *Migration) openIndex(dir string) *index.Index {
+// from elsewhere, and there is no error; but what a newer program wrote is left alone.
+func (m *Migration) openIndex(dir string) (*index.Index, error) {
 	x, err := index.Open(index.Options{FS: pebblefs.New(m.o.FS), Dir: dir, Logger: m.o.Logger})
+	if errors.Is(err, index.ErrNewerFormat) {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
 	if err != nil {
 		m.o.Logger.Warn("the source's index cannot be read: its order is told from its blobs", "dir", dir, "err", err)
-		return nil
+		return nil, nil
 	}
-	return x
+	return x, nil
 }
 
 func (s *fileSource) about() (holds, servedBy string) {
