@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -84,8 +85,16 @@ func (s *segment) unopened(err error) {
 	if !s.rep.GoodStop && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
 		return // it is pending
 	}
+	if errors.Is(err, segments.ErrNewerVersion) {
+		s.rep.add(Finding{
+			Kind: SegmentDamaged, Segment: s.id, Slot: NoSlot,
+			Detail: fmt.Sprintf("%d blobs are said to be in it: %v", len(s.rows), err),
+			Repair: "repair leaves the mount alone: run the version of prism that wrote it",
+		})
+		return
+	}
 	kind := Unreadable
-	if errors.Is(err, segments.ErrBadHeader) || errors.Is(err, segments.ErrNewerVersion) || !s.isRegular() {
+	if errors.Is(err, segments.ErrBadHeader) || !s.isRegular() {
 		kind = SegmentDamaged
 	}
 	s.find(kind, s.id, "%d blobs are said to be in it: %v", len(s.rows), err)
