@@ -137,7 +137,7 @@ func (s *suite) model() {
 	for step := range steps {
 		now = now.Add(time.Duration(rnd.IntN(5*60)) * time.Minute)
 		var what string
-		switch rnd.IntN(6) {
+		switch rnd.IntN(7) {
 		case 0, 1:
 			batch := make([]metadata.Blob, 1+rnd.IntN(4))
 			for i := range batch {
@@ -173,6 +173,16 @@ func (s *suite) model() {
 			what = fmt.Sprintf("Block(%v)", h)
 			m.blocked[h] = true
 			s.ok(s.c.Block(s.Context(), []blob.Hash{h}))
+		case 6:
+			batch := make([]metadata.Blob, 1+rnd.IntN(4))
+			for i := range batch {
+				batch[i] = metadata.Blob{Hash: pick(), Length: 1 + rnd.IntN(blob.MaxSize)}
+				if r := m.blobs[batch[i].Hash]; r != nil {
+					r.Length = batch[i].Length
+				}
+			}
+			what = fmt.Sprintf("SetLengths(%v)", batch)
+			s.ok(s.c.SetLengths(s.Context(), batch))
 		}
 		if step%20 == 19 {
 			what += ", opened again"
@@ -216,6 +226,28 @@ func (s *suite) compare(m *model, hashes []blob.Hash, when string) {
 	if got := s.rows(); !slices.EqualFunc(got, known, sameRow) {
 		s.Errorf("%s: Walk gives\n%v\nwant\n%v", when, got, known)
 	}
+	var blocked []blob.Hash
+	for h := range m.blocked {
+		blocked = append(blocked, h)
+	}
+	sortHashes(blocked)
+	if got := s.blockedFrom(blob.Hash{}); !slices.Equal(got, blocked) {
+		s.Errorf("%s: Blocked gives\n%v\nwant\n%v", when, got, blocked)
+	}
+}
+
+func sortHashes(list []blob.Hash) {
+	slices.SortFunc(list, func(a, b blob.Hash) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// blockedFrom is all that Blocked gives.
+func (s *suite) blockedFrom(from blob.Hash) (got []blob.Hash) {
+	s.Helper()
+	s.ok(s.c.Blocked(s.Context(), from, func(h blob.Hash) error {
+		got = append(got, h)
+		return nil
+	}))
+	return got
 }
 
 func (s *suite) compareStream(m *model, sd blob.Hash, when string) {
