@@ -57,6 +57,7 @@ var table = []row{
 	{floor: 3, pkg: "lists/liststest", ours: "blob", mods: "github.com/btcsuite google.golang.org/protobuf", net: true},
 	{floor: 3, pkg: "metadata", ours: "blob protocol/stream"},
 	{floor: 3, pkg: "metadata/bolt", ours: "blob protocol/stream metadata internal/…", mods: "go.etcd.io/bbolt"},
+	{floor: 3, pkg: "metadata/compare", ours: "blob protocol/stream metadata"},
 	{floor: 3, pkg: "metadata/journal", ours: "blob segments index internal/…"},
 	{floor: 3, pkg: "metadata/metadatatest", ours: "blob protocol/stream metadata internal/…"},
 	{floor: 3, pkg: "metadata/mysql", ours: "blob protocol/stream metadata internal/…", mods: "github.com/go-sql-driver", net: true},
