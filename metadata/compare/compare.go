@@ -74,7 +74,8 @@ func Walk(ctx context.Context, list List, cat metadata.Catalogue, fn func(Pair) 
 	}
 }
 
-const pageSize = 4096
+// pageSize is what a catalogue reads at a time anyway.
+const pageSize = metadata.BatchSize
 
 // pages reads one side in the order of hashes, a page at a time, so that neither is kept open while the other is asked.
 type pages[T any] struct {

@@ -85,6 +85,14 @@ func (m *model) touch(a metadata.Access) {
 	}
 }
 
+func (m *model) setLengths(blobs []metadata.Blob) {
+	for _, b := range blobs {
+		if r := m.blobs[b.Hash]; r != nil {
+			r.Length = b.Length
+		}
+	}
+}
+
 func (m *model) delete(hashes []blob.Hash) {
 	if !m.set.SoftDeletes {
 		for _, h := range hashes {
@@ -104,6 +112,27 @@ func (m *model) delete(hashes []blob.Hash) {
 	}
 }
 
+// pair is an SD blob and what it says.
+type pair struct {
+	sd   blob.Hash
+	desc stream.SD
+}
+
+// somePairs makes streams of a random choice of hashes.
+func somePairs(rnd *rand.Rand, hashes []blob.Hash) []pair {
+	pairs := make([]pair, 6)
+	for i := range pairs {
+		var content []blob.Hash
+		for _, n := range rnd.Perm(len(hashes))[:rnd.IntN(6)] { // SD blobs of others may be among them
+			if n != i {
+				content = append(content, hashes[n])
+			}
+		}
+		pairs[i] = pair{hashes[i], Stream(strconv.Itoa(i/2), content...)} // two of each have the same stream_hash
+	}
+	return pairs
+}
+
 // model drives a catalogue and the model with the same random steps over few hashes, so that they meet often.
 func (s *suite) model() {
 	seed := uint64(time.Now().UnixNano())
@@ -115,20 +144,7 @@ func (s *suite) model() {
 	s.Logf("repeat with METADATATEST_SEED=%d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	hashes := Hashes("model", 14)
-	type pair struct {
-		sd   blob.Hash
-		desc stream.SD
-	}
-	pairs := make([]pair, 6)
-	for i := range pairs {
-		var content []blob.Hash
-		for _, n := range rnd.Perm(len(hashes))[:rnd.IntN(6)] { // SD blobs of others may be among them
-			if n != i {
-				content = append(content, hashes[n])
-			}
-		}
-		pairs[i] = pair{hashes[i], Stream(strconv.Itoa(i/2), content...)} // two of each have the same stream_hash
-	}
+	pairs := somePairs(rnd, hashes)
 	m := newModel(s.set)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	pick := func() blob.Hash { return hashes[rnd.IntN(len(hashes))] }
@@ -177,10 +193,8 @@ func (s *suite) model() {
 			batch := make([]metadata.Blob, 1+rnd.IntN(4))
 			for i := range batch {
 				batch[i] = metadata.Blob{Hash: pick(), Length: 1 + rnd.IntN(blob.MaxSize)}
-				if r := m.blobs[batch[i].Hash]; r != nil {
-					r.Length = batch[i].Length
-				}
 			}
+			m.setLengths(batch)
 			what = fmt.Sprintf("SetLengths(%v)", batch)
 			s.ok(s.c.SetLengths(s.Context(), batch))
 		}

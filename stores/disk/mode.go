@@ -15,10 +15,11 @@ var ErrLayout = errors.New("the folder has another layout")
 // Layout says which mode the settings and the folder mean, and with ModeSharded the length of the folders' names. It opens
 // nothing. Errors: ErrLayout, mount.ErrNotAMount, or the system's.
 func (o Options) Layout() (Mode, int, error) {
-	if o.FS == nil {
-		o.FS = diskfs.OS()
+	on := o
+	if on.FS == nil {
+		on.FS = diskfs.OS()
 	}
-	return choose(o)
+	return choose(on)
 }
 
 // choose says which mode the settings and the folder mean, with the length of the prefix for ModeSharded.
