@@ -20,9 +20,11 @@
 // After any other run the next open has work left: records above the watermarks to add or to drop, dead marks that did
 // not reach the disk, segments half made or half removed. Such things are counted as pending, and are no findings.
 //
+// Read is for who compares the blobs of a mount with something else: it gives them as the index has them, and judges none.
+//
 // # Memory
 //
-// It keeps about 100 bytes a blob, and what one segment's table says.
+// It keeps about 100 bytes a blob, and what one segment's table says. Read keeps nothing of a blob.
 //
 // It does not import package engine: what it knows of the rules it knows from the formats.
 package check
