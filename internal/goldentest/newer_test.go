@@ -3,6 +3,7 @@ package goldentest_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -103,6 +104,18 @@ func opened(t *testing.T, dir string, mode disk.Mode) error {
 	return err
 }
 
+// catalogued is a configuration that has a catalogue over a mount.
+func catalogued(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "reflector.yaml")
+	doc := fmt.Sprintf("store: {db_backed: {path: %q, soft_deletes: true, store: {disk: {mount_point: %q, min_free: 1}}}}\n",
+		filepath.Join(unpacked(t, archives(t, "catalogue")[0]), "c.db"), dir)
+	if err := os.WriteFile(path, []byte(doc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // mustSay demands an error that a person can act on.
 func mustSay(t *testing.T, err, want error, what string) {
 	t.Helper()
@@ -137,6 +150,7 @@ func TestNewerMount(t *testing.T) {
 				to := filepath.Join(t.TempDir(), "to")
 				for _, args := range [][]string{
 					{"check", "--hash", dir},
+					{"sync-db", dir, "--repair", "--config", catalogued(t, dir)},
 					{"repair", dir},
 					{"repair", "--dry-run", dir},
 					{"rebuild-index", dir},
