@@ -85,12 +85,13 @@ func Report(stderr io.Writer, program string, err error) int {
 	return ExitFailed
 }
 
-// memory is what a command is to get along with, in bytes: beyond it the collector runs more often.
-const memory = 200 << 20
+// collectAt is how much garbage there may be, in per cent of what is in use: most of that is rows of the index, which stay
+// until the end.
+const collectAt = 25
 
 // Until gives the context of a run, which ends with the first SIGINT or SIGTERM. A second one ends the process.
 func Until() (ctx context.Context, stop context.CancelFunc) {
-	debug.SetMemoryLimit(memory)
+	debug.SetGCPercent(collectAt)
 	ctx, stop = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
