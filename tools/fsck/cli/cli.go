@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/OdyseeTeam/prism/internal/progress"
 )
 
 // The exit statuses.
@@ -108,12 +110,12 @@ func (s *Streams) result(asJSON bool, v fmt.Stringer) error {
 	return enc.Encode(v)
 }
 
-// terminal says whether a person looks at w.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// progress begins to show on Err how far a command is. What it counts is items of that name, or bytes where there is
+// none. The caller closes the meter.
+func (s *Streams) progress(command, items string) *progress.Meter {
+	f, isFile := s.Err.(*os.File)
+	return progress.New(progress.Options{Out: s.Err, Terminal: isFile && progress.Terminal(f), Name: command, Items: items})
 }
+
+// size is a number of bytes for a person.
+func size(n int64) string { return progress.Bytes(n) }
