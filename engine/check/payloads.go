@@ -20,8 +20,6 @@ const (
 	gapBytes = 64 << 10
 	// maxReaders bounds the memory: each has a buffer of pieceBytes.
 	maxReaders = 48
-	// lanesFrom is the length of a payload from which lanes cost less than they save, in bytes.
-	lanesFrom = 16 << 10
 )
 
 // payloads reads the payloads of segments and compares them, while the tables of the next segments are scanned. Readers
@@ -181,9 +179,6 @@ func (s *segment) provePayload(r *row, data []byte, lanes *blob.Lanes) {
 			s.badCRC(r)
 		}
 		return
-	}
-	if r.length < lanesFrom {
-		lanes = nil
 	}
 	v, err := lanes.Verify(r.hash, data)
 	switch {
