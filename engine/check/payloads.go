@@ -33,7 +33,8 @@ type payloads struct {
 	cancel context.CancelCauseFunc
 }
 
-// piece is a range of a segment that is read at once, in whole blocks, and the payloads in it, by offset.
+// piece is a range of a segment that is read at once, in whole blocks, and the payloads in it, by offset. What lies
+// between two of them, and behind each up to the end of its block, comes along.
 type piece struct {
 	seg      *segment
 	from, to int64
