@@ -223,6 +223,28 @@ func TestWarnings(t *testing.T) {
 	f(s+"drain_timeout: 20", "f.yaml:2:16: drain_timeout: 20 is 20ns; a bare number is nanoseconds: write 20s for seconds")
 }
 
+func TestLoadFile(t *testing.T) {
+	dir := t.TempDir()
+	for name, want := range map[string]string{"reflector.yaml": "", "upload.yml": "", "any": "", "nowhere": "no such file", ".": "not a regular file"} {
+		path := filepath.Join(dir, name)
+		if want == "" {
+			text := "store: {mem: }\n"
+			if name == "upload.yml" {
+				text += "database: {path: x.db}\n"
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r := &yamlnode.Report{}
+		c := config.LoadFile(path, r)
+		if got := problems(r); want == "" && (got != "" || c == nil || c.File != path || (c.Database != nil) != (name == "upload.yml")) ||
+			!strings.Contains(got, want) {
+			t.Errorf("%s: %+v, %s", name, c, got)
+		}
+	}
+}
+
 func TestLoad(t *testing.T) {
 	const doc = "store: {mem: }\n"
 	dir := t.TempDir()

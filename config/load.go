@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 )
@@ -24,6 +25,27 @@ func Load(dir, command string, r *yamlnode.Report) *Config {
 		return ParseUpload(file, data, os.LookupEnv, r)
 	}
 	return Parse(file, data, os.LookupEnv, r)
+}
+
+// LoadFile reads the named file, of a server or, where its name is upload, of an upload. See Parse for the Config.
+func LoadFile(name string, r *yamlnode.Report) *Config {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("not a regular file")}
+	}
+	var data []byte
+	if err == nil {
+		data, err = read(name)
+	}
+	if err != nil {
+		r.Errorf(yamlnode.At(name), "%s", err)
+		return nil
+	}
+	base := filepath.Base(name)
+	if strings.TrimSuffix(base, filepath.Ext(base)) == "upload" {
+		return ParseUpload(name, data, os.LookupEnv, r)
+	}
+	return Parse(name, data, os.LookupEnv, r)
 }
 
 // find reads the file of a command, no more of it than Parse would take; file is empty when that failed and was

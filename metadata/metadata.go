@@ -111,6 +111,13 @@ type Catalogue interface {
 	// Block notes hashes as blocked, durably. It deletes nothing.
 	Block(ctx context.Context, hashes []blob.Hash) error
 
+	// Blocked calls fn for each blocked hash as Walk does for rows.
+	Blocked(ctx context.Context, from blob.Hash, fn func(blob.Hash) error) error
+
+	// SetLengths corrects the lengths of blobs that are noted, stored or not, and leaves all else of them. Blobs that the
+	// catalogue does not know are passed over. A length that no blob has is refused, with nothing written.
+	SetLengths(ctx context.Context, blobs []Blob) error
+
 	// Count is the number of stored blobs under soft deletes, and of all known ones otherwise.
 	Count(ctx context.Context) (int64, error)
 

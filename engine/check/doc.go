@@ -20,10 +20,13 @@
 // After any other run the next open has work left: records above the watermarks to add or to drop, dead marks that did
 // not reach the disk, segments half made or half removed. Such things are counted as pending, and are no findings.
 //
+// Read is for who compares the blobs of a mount with something else: it gives them as the index has them, and judges none.
+//
 // # Memory
 //
 // It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and a buffer of 2 MiB for
-// each reader of payloads: up to 16 for CRCs, up to 48 for hashes.
+// each reader of payloads: up to 16 for CRCs, up to 48 for hashes. Read keeps nothing of a
+// blob.
 //
 // # What is damaged
 //

@@ -57,6 +57,7 @@ var table = []row{
 	{floor: 3, pkg: "lists/liststest", ours: "blob", mods: "github.com/btcsuite google.golang.org/protobuf", net: true},
 	{floor: 3, pkg: "metadata", ours: "blob protocol/stream"},
 	{floor: 3, pkg: "metadata/bolt", ours: "blob protocol/stream metadata internal/…", mods: "go.etcd.io/bbolt"},
+	{floor: 3, pkg: "metadata/compare", ours: "blob protocol/stream metadata"},
 	{floor: 3, pkg: "metadata/journal", ours: "blob segments index internal/…"},
 	{floor: 3, pkg: "metadata/metadatatest", ours: "blob protocol/stream metadata internal/…"},
 	{floor: 3, pkg: "metadata/mysql", ours: "blob protocol/stream metadata internal/…", mods: "github.com/go-sql-driver", net: true},
@@ -99,8 +100,9 @@ var table = []row{
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
 	{floor: 7, pkg: "tools/fsck", ours: "tools/fsck/…"},
-	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate", mods: "github.com/alecthomas/kong golang.org/x/time"},
+	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate tools/fsck/syncdb", mods: "github.com/alecthomas/kong golang.org/x/time"},
 	{floor: 7, pkg: "tools/fsck/migrate", ours: fsck},
+	{floor: 7, pkg: "tools/fsck/syncdb", ours: fsck},
 	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},
 }
 

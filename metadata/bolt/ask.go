@@ -108,6 +108,41 @@ func (c *Catalogue) Walk(ctx context.Context, from blob.Hash, fn func(metadata.R
 	}
 }
 
+// Blocked is described at metadata.Catalogue.
+func (c *Catalogue) Blocked(ctx context.Context, from blob.Hash, fn func(blob.Hash) error) error {
+	for {
+		var hashes []blob.Hash
+		err := c.view(ctx, func(t *tx) error {
+			cursor := t.blocked.Cursor()
+			for k, _ := cursor.Seek(from[:]); k != nil && len(hashes) < metadata.BatchSize; k, _ = cursor.Next() {
+				if len(k) != blob.HashSize {
+					return fmt.Errorf("%w: blocked hash %x: %s", metadata.ErrUnavailable, bytes.Clone(k), mend)
+				}
+				hashes = append(hashes, blob.Hash(k))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, h := range hashes {
+			if err := metadata.ContextError(ctx); err != nil {
+				return err
+			}
+			if err := fn(h); err != nil {
+				return err
+			}
+		}
+		if len(hashes) < metadata.BatchSize {
+			return nil
+		}
+		var more bool
+		if from, more = after(hashes[len(hashes)-1]); !more {
+			return nil
+		}
+	}
+}
+
 // rows are the first that are not below from, at most a batch.
 func (c *Catalogue) rows(ctx context.Context, from blob.Hash) ([]metadata.Row, error) {
 	var rows []metadata.Row

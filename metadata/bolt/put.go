@@ -61,6 +61,41 @@ func (c *Catalogue) putBlob(t *tx, b metadata.Blob) error {
 	return nil
 }
 
+// SetLengths is described at metadata.Catalogue.
+func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		if err := b.Check(); err != nil {
+			return err
+		}
+	}
+	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
+		err := c.update(ctx, len(batch), func(t *tx) error {
+			for _, b := range batch {
+				old, known, err := t.get(b.Hash)
+				if err != nil {
+					return err
+				}
+				if !known {
+					continue
+				}
+				r := old
+				r.length = b.Length
+				if err := t.put(b.Hash, r, old, true); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // PutStream is described at metadata.Catalogue.
 func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
 	if err := sd.Check(); err != nil {

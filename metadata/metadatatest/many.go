@@ -65,6 +65,27 @@ func (s *suite) largeBatches() {
 	if st, err := s.c.Status(s.Context(), h[n-1]); err != nil || !st.Blocked {
 		s.Errorf("Status %v, %v", st, err)
 	}
+	sorted := slices.Clone(h)
+	sortHashes(sorted)
+	if got := s.blockedFrom(sorted[7]); !slices.Equal(got, sorted[7:]) {
+		s.Errorf("Blocked gives %d hashes, want %d in their order", len(got), n-7)
+	}
+	lengths := Blobs(0, time.Time{}, h...)
+	want := make(map[blob.Hash]int, n)
+	for i := range lengths {
+		lengths[i].Length = 1 + i
+		want[h[i]] = 1 + i
+	}
+	s.ok(s.c.SetLengths(s.Context(), lengths))
+	rows = s.rows()
+	if len(rows) != n-50 {
+		s.Errorf("SetLengths made rows: %d, want %d", len(rows), n-50)
+	}
+	for _, r := range rows {
+		if r.Length != want[r.Hash] || !r.Accessed.Equal(at[r.Hash]) {
+			s.Fatalf("row %v, want length %d, and the time that was noted", r, want[r.Hash])
+		}
+	}
 	s.ok(s.c.Delete(s.Context(), h[100:]))
 	s.wantStored(100, h...)
 }
@@ -180,6 +201,8 @@ func every(ctx context.Context, c metadata.Catalogue) map[string]error {
 	errs["Touch"] = c.Touch(ctx, []metadata.Access{{Hash: h}})
 	errs["Delete"] = c.Delete(ctx, []blob.Hash{h})
 	errs["Block"] = c.Block(ctx, []blob.Hash{h})
+	errs["Blocked"] = c.Blocked(ctx, blob.Hash{}, func(blob.Hash) error { return nil })
+	errs["SetLengths"] = c.SetLengths(ctx, Blobs(9, noon(), h))
 	_, errs["Count"] = c.Count(ctx)
 	errs["Walk"] = c.Walk(ctx, blob.Hash{}, func(metadata.Row) error { return nil })
 	return errs

@@ -85,6 +85,14 @@ func (m *model) touch(a metadata.Access) {
 	}
 }
 
+func (m *model) setLengths(blobs []metadata.Blob) {
+	for _, b := range blobs {
+		if r := m.blobs[b.Hash]; r != nil {
+			r.Length = b.Length
+		}
+	}
+}
+
 func (m *model) delete(hashes []blob.Hash) {
 	if !m.set.SoftDeletes {
 		for _, h := range hashes {
@@ -104,6 +112,27 @@ func (m *model) delete(hashes []blob.Hash) {
 	}
 }
 
+// pair is an SD blob and what it says.
+type pair struct {
+	sd   blob.Hash
+	desc stream.SD
+}
+
+// somePairs makes streams of a random choice of hashes.
+func somePairs(rnd *rand.Rand, hashes []blob.Hash) []pair {
+	pairs := make([]pair, 6)
+	for i := range pairs {
+		var content []blob.Hash
+		for _, n := range rnd.Perm(len(hashes))[:rnd.IntN(6)] { // SD blobs of others may be among them
+			if n != i {
+				content = append(content, hashes[n])
+			}
+		}
+		pairs[i] = pair{hashes[i], Stream(strconv.Itoa(i/2), content...)} // two of each have the same stream_hash
+	}
+	return pairs
+}
+
 // model drives a catalogue and the model with the same random steps over few hashes, so that they meet often.
 func (s *suite) model() {
 	seed := uint64(time.Now().UnixNano())
@@ -115,20 +144,7 @@ func (s *suite) model() {
 	s.Logf("repeat with METADATATEST_SEED=%d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	hashes := Hashes("model", 14)
-	type pair struct {
-		sd   blob.Hash
-		desc stream.SD
-	}
-	pairs := make([]pair, 6)
-	for i := range pairs {
-		var content []blob.Hash
-		for _, n := range rnd.Perm(len(hashes))[:rnd.IntN(6)] { // SD blobs of others may be among them
-			if n != i {
-				content = append(content, hashes[n])
-			}
-		}
-		pairs[i] = pair{hashes[i], Stream(strconv.Itoa(i/2), content...)} // two of each have the same stream_hash
-	}
+	pairs := somePairs(rnd, hashes)
 	m := newModel(s.set)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	pick := func() blob.Hash { return hashes[rnd.IntN(len(hashes))] }
@@ -137,7 +153,7 @@ func (s *suite) model() {
 	for step := range steps {
 		now = now.Add(time.Duration(rnd.IntN(5*60)) * time.Minute)
 		var what string
-		switch rnd.IntN(6) {
+		switch rnd.IntN(7) {
 		case 0, 1:
 			batch := make([]metadata.Blob, 1+rnd.IntN(4))
 			for i := range batch {
@@ -173,6 +189,14 @@ func (s *suite) model() {
 			what = fmt.Sprintf("Block(%v)", h)
 			m.blocked[h] = true
 			s.ok(s.c.Block(s.Context(), []blob.Hash{h}))
+		case 6:
+			batch := make([]metadata.Blob, 1+rnd.IntN(4))
+			for i := range batch {
+				batch[i] = metadata.Blob{Hash: pick(), Length: 1 + rnd.IntN(blob.MaxSize)}
+			}
+			m.setLengths(batch)
+			what = fmt.Sprintf("SetLengths(%v)", batch)
+			s.ok(s.c.SetLengths(s.Context(), batch))
 		}
 		if step%20 == 19 {
 			what += ", opened again"
@@ -216,6 +240,28 @@ func (s *suite) compare(m *model, hashes []blob.Hash, when string) {
 	if got := s.rows(); !slices.EqualFunc(got, known, sameRow) {
 		s.Errorf("%s: Walk gives\n%v\nwant\n%v", when, got, known)
 	}
+	var blocked []blob.Hash
+	for h := range m.blocked {
+		blocked = append(blocked, h)
+	}
+	sortHashes(blocked)
+	if got := s.blockedFrom(blob.Hash{}); !slices.Equal(got, blocked) {
+		s.Errorf("%s: Blocked gives\n%v\nwant\n%v", when, got, blocked)
+	}
+}
+
+func sortHashes(list []blob.Hash) {
+	slices.SortFunc(list, func(a, b blob.Hash) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// blockedFrom is all that Blocked gives.
+func (s *suite) blockedFrom(from blob.Hash) (got []blob.Hash) {
+	s.Helper()
+	s.ok(s.c.Blocked(s.Context(), from, func(h blob.Hash) error {
+		got = append(got, h)
+		return nil
+	}))
+	return got
 }
 
 func (s *suite) compareStream(m *model, sd blob.Hash, when string) {

@@ -86,6 +86,9 @@ func (s *suite) lengths() {
 		if err := s.c.PutStream(s.Context(), metadata.Blob{Hash: h[1], Length: length}, Stream("x")); !errors.Is(err, want) {
 			s.Errorf("PutStream of %d bytes: %v", length, err)
 		}
+		if err := s.c.SetLengths(s.Context(), []metadata.Blob{{Hash: h[0], Length: 1}, {Hash: h[1], Length: length}}); !errors.Is(err, want) {
+			s.Errorf("SetLengths of %d bytes: %v", length, err)
+		}
 		s.wantStored(0, h...)
 	}
 	f(0, blob.ErrEmpty)

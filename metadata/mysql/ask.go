@@ -156,6 +156,45 @@ func (c *Catalogue) Walk(ctx context.Context, from blob.Hash, fn func(metadata.R
 	}
 }
 
+// Blocked is described at metadata.Catalogue.
+func (c *Catalogue) Blocked(ctx context.Context, from blob.Hash, fn func(blob.Hash) error) error {
+	first, compare := from.String(), ">="
+	for {
+		var hashes []blob.Hash
+		var read int
+		var last string
+		err := c.run(ctx, "walk over blocked blobs", func(ctx context.Context, s *session) error {
+			hashes, read = nil, 0
+			return s.query(ctx, "SELECT hash FROM blocked WHERE hash "+compare+" ? ORDER BY hash LIMIT ?",
+				[]any{first, metadata.BatchSize}, func(rows *sql.Rows) error {
+					if err := rows.Scan(&last); err != nil {
+						return err
+					}
+					read++
+					if h, ok := s.t.read(last); ok {
+						hashes = append(hashes, h)
+					}
+					return nil
+				})
+		})
+		if err != nil {
+			return err
+		}
+		for _, h := range hashes {
+			if err := metadata.ContextError(ctx); err != nil {
+				return err
+			}
+			if err := fn(h); err != nil {
+				return err
+			}
+		}
+		if read < metadata.BatchSize {
+			return nil
+		}
+		first, compare = last, ">"
+	}
+}
+
 // page is some rows of a walk.
 type page struct {
 	rows []metadata.Row

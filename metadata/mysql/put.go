@@ -93,6 +93,48 @@ func (s *session) insertBlobs(ctx context.Context, rows []insert) error {
 	return nil
 }
 
+// SetLengths is described at metadata.Catalogue.
+func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
+	if err := c.open(ctx); err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		if err := b.Check(); err != nil {
+			return err
+		}
+	}
+	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
+		batch = slices.Clone(batch)
+		slices.SortStableFunc(batch, func(a, b metadata.Blob) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
+		err := c.run(ctx, "correct lengths", func(ctx context.Context, s *session) error {
+			return s.one(ctx, len(batch) <= s.lengthsFit(), func() error { return s.setLengths(ctx, batch) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lengthsFit is how many lengths go into one statement.
+func (s *session) lengthsFit() int { return s.t.fit(2*hashBytes+40, listSize) }
+
+func (s *session) setLengths(ctx context.Context, blobs []metadata.Blob) error {
+	for list := range slices.Chunk(blobs, s.lengthsFit()) {
+		var hashes, cases []any
+		for _, b := range slices.Backward(list) { // of a hash that is there twice the last length counts
+			hashes = append(hashes, b.Hash.String())
+			cases = append(cases, b.Hash.String(), b.Length)
+		}
+		query := "UPDATE blob_ SET length = CASE hash " + strings.Repeat("WHEN ? THEN ? ", len(list)) + "END WHERE hash IN (" +
+			marks(len(list)) + ")"
+		if _, err := s.exec(ctx, query, append(cases, hashes...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // PutStream is described at metadata.Catalogue.
 func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
 	if err := sd.Check(); err != nil {

@@ -30,6 +30,9 @@ type Part struct {
 // Store is the open store; nil before Tree.Open has come to it.
 func (p *Part) Store() stores.Store { return p.store }
 
+// Spec is what the store's kind has read.
+func (p *Part) Spec() Spec { return p.spec }
+
 // Describe says what the store holds, if its kind can say.
 func (p *Part) Describe() string {
 	if d, ok := p.spec.(Describer); ok {

@@ -1,22 +1,19 @@
 package dbbacked
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
-	"github.com/OdyseeTeam/prism/metadata"
+	"github.com/OdyseeTeam/prism/metadata/compare"
 )
 
 const (
 	comparePage = 4096
 	// doubtEvery is how often it is looked whether the journal still has all news.
 	doubtEvery = 5 * time.Second
-	// strangers is how many blobs the catalogue may have at least that the store below lacks.
-	strangers = 1000
 )
 
 // errStrangers: the catalogue and the store below have little in common.
@@ -90,7 +87,7 @@ func (s *Store) meet(ctx context.Context) error {
 	if err := c.run(ctx); err != nil {
 		return err
 	}
-	if c.surplus > strangers && c.surplus > c.both {
+	if compare.Strangers(c.surplus, c.both) {
 		return fmt.Errorf("%w: %d of %d", errStrangers, c.surplus, c.surplus+c.both)
 	}
 	return nil
@@ -105,109 +102,30 @@ type comparison struct {
 }
 
 func (c *comparison) run(ctx context.Context) error {
-	have := &pages{fetch: func(from blob.Hash, add func(blob.Hash) error) error {
-		return c.s.lister.List(ctx, from, func(h blob.Hash, _ int64, _ blob.Kind) error { return add(h) })
-	}}
-	says := &pages{fetch: func(from blob.Hash, add func(blob.Hash) error) error {
-		return c.s.cat.Walk(ctx, from, func(r metadata.Row) error {
-			if !r.Stored {
-				return ctx.Err()
-			}
-			return add(r.Hash)
-		})
-	}}
 	var differ []blob.Hash
-	for {
-		a, more, err := have.peek()
-		if err != nil {
-			return err
-		}
-		b, moreRows, err := says.peek()
-		if err != nil {
-			return err
-		}
-		if !more && !moreRows {
-			return c.flush(differ)
-		}
-		order := bytes.Compare(a[:], b[:])
-		switch {
-		case more && (!moreRows || order < 0):
-			c.missing++
-			differ = append(differ, a)
-			have.advance()
-		case moreRows && (!more || order > 0):
-			c.surplus++
-			differ = append(differ, b)
-			says.advance()
-		default:
+	err := compare.Walk(ctx, c.s.lister.List, c.s.cat, func(p compare.Pair) error {
+		switch stored := p.Stored(); {
+		case p.InStore && stored:
 			c.both++
-			have.advance()
-			says.advance()
+		case p.InStore:
+			c.missing++
+			differ = append(differ, p.Hash)
+		case stored:
+			c.surplus++
+			differ = append(differ, p.Hash)
+		default:
+			return ctx.Err()
 		}
 		c.s.follow.compared.Add(1)
-		if len(differ) == comparePage {
-			if err := c.flush(differ); err != nil {
-				return err
-			}
-			differ = differ[:0]
+		if len(differ) < comparePage {
+			return nil
 		}
-	}
-}
-
-func (c *comparison) flush(differ []blob.Hash) error {
-	if len(differ) == 0 {
-		return nil
+		err := c.differs(differ)
+		differ = differ[:0]
+		return err
+	})
+	if err != nil || len(differ) == 0 {
+		return err
 	}
 	return c.differs(differ)
-}
-
-// pages reads hashes in their order, a page at a time, so that neither side is kept open while the other is asked.
-type pages struct {
-	fetch func(from blob.Hash, add func(blob.Hash) error) error
-	page  []blob.Hash
-	at    int
-	from  blob.Hash
-	ended bool
-}
-
-// errPage ends a fetch whose page is full.
-var errPage = errors.New("the page is full")
-
-// peek is the next hash; false at the end.
-func (p *pages) peek() (h blob.Hash, more bool, err error) {
-	if p.at == len(p.page) && !p.ended {
-		p.page, p.at = p.page[:0], 0
-		err := p.fetch(p.from, func(h blob.Hash) error {
-			p.page = append(p.page, h)
-			if len(p.page) == comparePage {
-				return errPage
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, errPage) {
-			return blob.Hash{}, false, err
-		}
-		p.ended = err == nil
-		if n := len(p.page); n > 0 {
-			var last bool
-			p.from, last = after(p.page[n-1])
-			p.ended = p.ended || last
-		}
-	}
-	if p.at == len(p.page) {
-		return blob.Hash{}, false, nil
-	}
-	return p.page[p.at], true, nil
-}
-
-func (p *pages) advance() { p.at++ }
-
-// after is the hash that follows; last says that there is none.
-func after(h blob.Hash) (next blob.Hash, last bool) {
-	for i := len(h) - 1; i >= 0; i-- {
-		if h[i]++; h[i] != 0 {
-			return h, false
-		}
-	}
-	return h, true
 }

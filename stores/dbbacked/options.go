@@ -64,8 +64,8 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// journalFolder is the name of the journal's folder on a disk that has it.
-const journalFolder = "journal"
+// JournalFolder is the name of the journal's folder beside the blobs of a disk.
+const JournalFolder = "journal"
 
 // openJournal opens the journal where one is needed: in write_behind, and over a store that loses blobs by itself.
 func (s *Store) openJournal() error {
@@ -85,7 +85,7 @@ func (s *Store) openJournal() error {
 			dir = abs
 		}
 	case hosted:
-		dir = host.Folder(journalFolder)
+		dir = host.Folder(JournalFolder)
 	default:
 		return fmt.Errorf("%w: sync: %s needs a folder for its journal, and %s is not on a disk of this machine; name one with "+
 			"the key journal, or use sync: %s", ErrOptions, WriteBehind, s.child.Name(), WriteThrough)

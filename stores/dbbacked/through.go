@@ -8,6 +8,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/metadata"
+	"github.com/OdyseeTeam/prism/metadata/compare"
 	"github.com/OdyseeTeam/prism/protocol/stream"
 )
 
@@ -55,14 +56,11 @@ func (s *through) put(ctx context.Context, v blob.Verified, kind blob.Kind) erro
 
 // record tells the catalogue of a blob. What claims to be an SD blob and is none is stored as what it is: bytes.
 func (s *Store) record(ctx context.Context, b metadata.Blob, kind blob.Kind, data []byte) error {
-	if kind == blob.KindSD {
-		desc, err := stream.ParseSD(data)
-		if err == nil {
-			return s.cat.PutStream(ctx, b, desc)
-		}
-		s.log.Warn("a blob that came as an SD blob is none; the catalogue has no stream of it", "blob", b.Hash.String(), "err", err)
+	bad, err := compare.Note(ctx, s.cat, b, kind, data)
+	if bad != nil {
+		s.log.Warn("a blob that came as an SD blob is none; the catalogue has no stream of it", "blob", b.Hash.String(), "err", bad)
 	}
-	return s.cat.PutBlobs(ctx, []metadata.Blob{b})
+	return err
 }
 
 func (s *through) remove(ctx context.Context, h blob.Hash) error {

@@ -176,7 +176,10 @@ func (s *Store) Volatile() string {
 func (s *Store) Mode() Mode { return s.mode }
 
 // Folder implements stores.Host: within the hidden folder of the mount.
-func (s *Store) Folder(name string) string { return filepath.Join(s.root, hiddenDir, name) }
+func (s *Store) Folder(name string) string { return Beside(s.root, name) }
+
+// Beside is Store.Folder of a store that is not open, of the mount point root.
+func Beside(root, name string) string { return filepath.Join(root, hiddenDir, name) }
 
 // Get pins a blob, and adds its hop.
 func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {

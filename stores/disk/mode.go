@@ -5,11 +5,22 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/segments/mount"
 )
 
 // ErrLayout: the folder holds blobs in another layout than the settings say. Nothing was changed.
 var ErrLayout = errors.New("the folder has another layout")
+
+// Layout says which mode the settings and the folder mean, and with ModeSharded the length of the folders' names. It opens
+// nothing. Errors: ErrLayout, mount.ErrNotAMount, or the system's.
+func (o Options) Layout() (Mode, int, error) {
+	on := o
+	if on.FS == nil {
+		on.FS = diskfs.OS()
+	}
+	return choose(on)
+}
 
 // choose says which mode the settings and the folder mean, with the length of the prefix for ModeSharded.
 func choose(o Options) (Mode, int, error) {

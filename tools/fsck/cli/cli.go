@@ -1,6 +1,6 @@
 // Package cli is the command line of fsck, for the program fsck and for `prism fsck`: flags, progress, and the results
 // as text or JSON. A command is one file here, with a struct that kong reads and a Run(*Streams) error; what it does is
-// done by the packages engine/check, engine/repair and tools/fsck/migrate.
+// done by the packages engine/check, engine/repair, tools/fsck/migrate and tools/fsck/syncdb.
 //
 // Exit statuses: 0 when a store is clean or was made so, 1 when findings remain, 2 when a command could not run.
 package cli
@@ -40,6 +40,7 @@ type Commands struct {
 	Repair       mend         `cmd:"" help:"Make a mount clean, and say what was lost."`
 	RebuildIndex rebuildIndex `cmd:"" help:"Make a new index from the segments alone."`
 	Stat         stat         `cmd:"" help:"Say what a mount holds."`
+	SyncDB       syncDB       `cmd:"" name:"sync-db" help:"Compare a disk with its catalogue, both ways, and settle what differs."`
 }
 
 // Common is the flags that every command has. A command embeds it.
