@@ -3,7 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
-	"errors"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -146,15 +146,14 @@ func (c *checker) prove(ctx context.Context, x piece, buf []byte, lanes *blob.La
 			continue
 		}
 		got = 0 // buf is used again
-		if err := x.seg.file.ReadPayload(r.location(x.seg.id), buf); err != nil {
-			kind := Unreadable
-			if errors.Is(err, blob.ErrCorrupt) {
-				kind = Payload
-			}
-			x.seg.fault(kind, r, "%v", err)
-			continue
+		switch n, err := x.seg.file.ReadBlocks(buf[:r.end()-r.offset], r.offset); {
+		case n >= int(r.length):
+			x.seg.provePayload(r, buf[:r.length], lanes)
+		case err == io.EOF:
+			x.seg.fault(Payload, r, "the file ends after %d of its %d bytes", n, r.length)
+		default:
+			x.seg.fault(Unreadable, r, "%v", err)
 		}
-		x.seg.provePayload(r, buf[:r.length], lanes)
 	}
 	c.passedPiece(x)
 	return nil
