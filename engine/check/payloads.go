@@ -116,8 +116,11 @@ func (p *payloads) end() error {
 }
 
 func (p *payloads) read(lanes *blob.Lanes) {
-	buf := diskfs.Aligned(pieceBytes)
+	var buf []byte // a small mount does not need them all
 	for x := range p.pieces {
+		if buf == nil {
+			buf = diskfs.Aligned(pieceBytes)
+		}
 		if p.ctx.Err() == nil {
 			if err := p.c.prove(p.ctx, x, buf, lanes); err != nil {
 				p.cancel(err)
