@@ -25,7 +25,7 @@
 // # Memory
 //
 // It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and a buffer of 2 MiB for
-// each reader of payloads: up to 16 for CRCs, up to 48 for hashes. Read keeps nothing of a
+// each reader of payloads: up to 16 for CRCs, up to 48 for hashes; one more for those that meet damage. Read keeps nothing of a
 // blob.
 //
 // # What is damaged

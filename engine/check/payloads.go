@@ -3,7 +3,7 @@ package check
 import (
 	"cmp"
 	"context"
-	"io"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -115,14 +115,19 @@ func (p *payloads) end() error {
 	return err
 }
 
+// reader is one of the goroutines that read pieces.
+type reader struct {
+	*checker
+	lanes *blob.Lanes // nil: none
+	buf   []byte      // for pieces
+	again []byte      // for a payload that is read once more; nil until there is one
+}
+
 func (p *payloads) read(lanes *blob.Lanes) {
-	var buf []byte // a small mount does not need them all
+	r := reader{checker: p.c, lanes: lanes}
 	for x := range p.pieces {
-		if buf == nil {
-			buf = diskfs.Aligned(pieceBytes)
-		}
 		if p.ctx.Err() == nil {
-			if err := p.c.prove(p.ctx, x, buf, lanes); err != nil {
+			if err := r.prove(p.ctx, x); err != nil {
 				p.cancel(err)
 			}
 		}
@@ -130,65 +135,73 @@ func (p *payloads) read(lanes *blob.Lanes) {
 	}
 }
 
-// prove reads a piece and compares all payloads in it. What cannot be read together is read blob by blob, so that a
-// finding names the one that it is about.
-func (c *checker) prove(ctx context.Context, x piece, buf []byte, lanes *blob.Lanes) error {
-	if c.o.Limit != nil {
-		if err := c.o.Limit.WaitN(ctx, int(x.to-x.from)); err != nil {
-			return err
-		}
+// prove reads a piece and compares all payloads in it.
+func (r *reader) prove(ctx context.Context, x piece) error {
+	if err := r.wait(ctx, int(x.to-x.from)); err != nil {
+		return err
 	}
-	n, _ := x.seg.file.ReadBlocks(buf[:x.to-x.from], x.from)
-	got := x.from + int64(n) // the end of what was read
-	for _, r := range x.rows {
+	if r.buf == nil { // a small mount does not need those of all readers
+		r.buf = diskfs.Aligned(pieceBytes)
+	}
+	n, _ := x.seg.file.ReadBlocks(r.buf[:x.to-x.from], x.from)
+	for _, row := range x.rows {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if r.offset+int64(r.length) <= got {
-			x.seg.provePayload(r, buf[r.offset-x.from:][:r.length], lanes)
+		at := int(row.offset - x.from)
+		end := at + int(row.length)
+		if end <= n && r.provePayload(x.seg, row, r.buf[at:end]) {
 			continue
 		}
-		got = 0 // buf is used again
-		switch n, err := x.seg.file.ReadBlocks(buf[:r.end()-r.offset], r.offset); {
-		case n >= int(r.length):
-			x.seg.provePayload(r, buf[:r.length], lanes)
-		case err == io.EOF:
-			x.seg.fault(Payload, r, "the file ends after %d of its %d bytes", n, r.length)
-		default:
-			x.seg.fault(Unreadable, r, "%v", err)
+		if err := r.wait(ctx, int(row.length)); err != nil {
+			return err
 		}
+		r.readAgain(x.seg, row)
 	}
-	c.passedPiece(x)
+	r.mu.Lock()
+	r.rep.Read += int64(len(x.rows))
+	r.mu.Unlock()
+	r.passed(lengths(x.rows))
 	return nil
 }
 
-// passedPiece counts the payloads of a piece.
-func (c *checker) passedPiece(x piece) {
-	c.mu.Lock()
-	c.rep.Read += int64(len(x.rows))
-	c.mu.Unlock()
-	c.passed(lengths(x.rows))
-}
-
-// badCRC notes a payload that is not what its slot says.
-func (s *segment) badCRC(r *row) {
-	s.fault(Payload, r, "checksum mismatch: its %d bytes do not have CRC %08x", r.length, r.crc)
-}
-
-// provePayload compares the bytes of a payload with its CRC, and with its name where that is asked for.
-func (s *segment) provePayload(r *row, data []byte, lanes *blob.Lanes) {
-	if !s.o.Hashes {
-		if segments.Checksum(data) != r.crc {
-			s.badCRC(r)
-		}
-		return
+// wait waits until n bytes may be read.
+func (r *reader) wait(ctx context.Context, n int) error {
+	if r.o.Limit == nil {
+		return nil
 	}
-	v, err := lanes.Verify(r.hash, data)
+	return r.o.Limit.WaitN(ctx, n)
+}
+
+// provePayload compares the bytes of a payload with its CRC, and with its name where that is asked for. It says whether
+// the CRC is right.
+func (r *reader) provePayload(s *segment, row *row, data []byte) bool {
+	if !r.o.Hashes {
+		return segments.Checksum(data) == row.crc
+	}
+	v, err := r.lanes.Verify(row.hash, data)
 	switch {
-	case err == nil && v.CRC32C() == r.crc:
-	case segments.Checksum(data) != r.crc:
-		s.badCRC(r)
+	case err == nil:
+		return v.CRC32C() == row.crc
+	case segments.Checksum(data) != row.crc:
+		return false
+	}
+	s.fault(WrongHash, row, "its bytes are those of %s", blob.Sum(data))
+	return true
+}
+
+// readAgain reads one payload by itself and through the page cache, as the program and a repair do, so that a finding
+// names the one blob that it is about, and says what they would meet.
+func (r *reader) readAgain(s *segment, row *row) {
+	if r.again == nil {
+		r.again = make([]byte, blob.MaxSize)
+	}
+	switch err := s.file.ReadPayload(row.location(s.id), r.again); {
+	case errors.Is(err, blob.ErrCorrupt):
+		s.fault(Payload, row, "%v", err)
+	case err != nil:
+		s.fault(Unreadable, row, "%v", err)
 	default:
-		s.fault(WrongHash, r, "its bytes are those of %s", blob.Sum(data))
+		r.provePayload(s, row, r.again[:row.length])
 	}
 }
