@@ -106,7 +106,7 @@ bench: ## run the benchmarks (BENCH=regexp PKGS=./engine/... for some of them)
 KEEP = -results $(CURDIR)/benchmarks/RESULTS.md
 .PHONY: bench-table
 bench-table: ## compare the disk tier with its bars, and keep benchmarks/RESULTS.md (root, fio, TMPDIR on the disk)
-	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(Put|PutAlways4KiB|Evict|GetWarm|Cold|Written|HitsWrite|Full)$$' -benchtime 3x ./benchmarks $(KEEP)
+	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(Put|PutAlways4KiB|Evict|GetWarm|Cold|Written|HitsWrite|Full|Check1M|CheckData|CheckHash)$$' -benchtime 3x ./benchmarks $(KEEP)
 
 .PHONY: bench-long
 bench-long: ## the same for what takes long: 5 minutes of fills, 60 s of hits, 20 GiB

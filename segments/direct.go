@@ -1,6 +1,7 @@
 package segments
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -48,6 +49,22 @@ func (s *Segment) ProveOnDevice(h blob.Hash, l Location) error {
 		return corrupt(l)
 	}
 	return nil
+}
+
+// ReadBlocks reads whole blocks from off on, past the page cache where the file system can read so: what is read for its
+// own sake displaces nothing, and is what the device holds. off is a block's beginning, and buf is whole blocks that come
+// from diskfs.Aligned. At the end of the file it gives fewer bytes and io.EOF; other errors are the file system's.
+func (s *Segment) ReadBlocks(buf []byte, off int64) (int, error) {
+	f, err := s.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer s.letGo()
+	n, err := f.ReadDirect(buf, off)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return f.ReadAt(buf, off)
+	}
+	return n, err
 }
 
 // readBlocks reads [from, to) into buf, in whole blocks from `from`, a block's beginning, on. What lies beyond the end of

@@ -24,7 +24,14 @@
 //
 // # Memory
 //
-// It keeps about 100 bytes a blob, and what one segment's table says. Read keeps nothing of a blob.
+// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and a buffer of 2 MiB for
+// each reader of payloads: up to 16 for CRCs, up to 48 for hashes; one more for those that meet damage. Read keeps nothing of a
+// blob.
+//
+// # What is damaged
+//
+// ends nothing. Without a superblock the mount is the one that most segments name. Without an index each valid slot that
+// is not dead and has data counts as live.
 //
 // It does not import package engine: what it knows of the rules it knows from the formats.
 package check

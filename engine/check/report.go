@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -43,15 +44,23 @@ const (
 // NoSlot is Finding.Slot when the finding is not about one slot.
 const NoSlot = -1
 
-// Finding is one thing that is wrong. What does not apply is zero, or NoSlot.
+// Finding is one thing that is wrong. What does not apply is zero, or NoSlot. As JSON its fields keep their names; zero
+// ones but the slot are left out.
 type Finding struct {
-	Kind    Kind
-	Segment segments.ID
-	Slot    int64
-	Offset  int64     // in the segment's file, bytes
-	Hash    blob.Hash // of the blob that is concerned
-	Detail  string
-	Repair  string // what to do about it
+	Kind    Kind        `json:"kind"`
+	Segment segments.ID `json:"segment,omitzero"`
+	Slot    int64       `json:"slot"`
+	Offset  int64       `json:"offset,omitzero"` // in the segment's file, bytes
+	Hash    blob.Hash   `json:"hash,omitzero"`   // of the blob that is concerned
+	Detail  string      `json:"detail"`
+	Repair  string      `json:"repair"` // what to do about it
+}
+
+// compareFindings is the order of a report: by segment, offset and slot. What is about the mount comes first, and of two
+// that are about the same the order is always the same.
+func compareFindings(a, b Finding) int {
+	return cmp.Or(cmp.Compare(a.Segment, b.Segment), cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Slot, b.Slot),
+		cmp.Compare(a.Kind, b.Kind), bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Detail, b.Detail))
 }
 
 // String is the finding on one line.
@@ -80,25 +89,29 @@ func (f Finding) String() string {
 // keptFindings bounds Report.Findings: a mount with a thousand faults is not mended one by one.
 const keptFindings = 1000
 
-// Report is what was found. Sizes are in bytes.
+// Report is what was found. Sizes are in bytes. As JSON its fields keep their names.
 type Report struct {
-	Dir      string
-	GoodStop bool // the last run says that it ended in good order
+	Dir      string `json:"dir"`
+	GoodStop bool   `json:"good_stop"` // the last run says that it ended in good order
 
-	Blobs     int64               // blob rows
-	Bytes     int64               // their payloads
-	LiveBytes int64               // the same in whole blocks
-	SDBytes   int64               // of LiveBytes, those of SD blobs
-	Segments  map[index.State]int // segment rows
-	Files     int                 // segment files
-	Slots     int64               // valid ones, the dead included
-	Dead      int64
-	Torn      int64 // slots that were written and are not valid: a power cut leaves some
-	Read      int64 // payloads that were read and compared
-	Pending   int64 // things that the next open has to do
+	Blobs     int64               `json:"blobs"`      // blob rows
+	Bytes     int64               `json:"bytes"`      // their payloads
+	LiveBytes int64               `json:"live_bytes"` // the same in whole blocks
+	SDBytes   int64               `json:"sd_bytes"`   // of LiveBytes, those of SD blobs
+	Segments  map[index.State]int `json:"segments"`   // segment rows
+	Files     int                 `json:"files"`      // segment files
+	Slots     int64               `json:"slots"`      // valid ones, the dead included
+	Dead      int64               `json:"dead"`
+	Torn      int64               `json:"torn"`    // slots that were written and are not valid: a power cut leaves some
+	Read      int64               `json:"read"`    // payloads that were read and compared
+	Pending   int64               `json:"pending"` // things that the next open has to do
 
-	Findings []Finding      // the first 1,000
-	Found    map[Kind]int64 // all of them
+	Findings []Finding      `json:"findings"` // the first 1,000, in the order of segments and offsets
+	Found    map[Kind]int64 `json:"found"`    // all of them
+}
+
+func newReport(dir string) *Report {
+	return &Report{Dir: dir, Segments: map[index.State]int{}, Findings: []Finding{}, Found: map[Kind]int64{}}
 }
 
 // Clean says that nothing is wrong.
@@ -110,9 +123,16 @@ func (r *Report) add(f Finding) {
 		f.Repair = repair(f.Kind)
 	}
 	r.Found[f.Kind]++
-	if len(r.Findings) < keptFindings {
-		r.Findings = append(r.Findings, f)
+	r.Findings = append(r.Findings, f)
+	if len(r.Findings) >= 2*keptFindings {
+		r.sort()
 	}
+}
+
+// sort puts the findings in order, and keeps the first.
+func (r *Report) sort() {
+	slices.SortFunc(r.Findings, compareFindings)
+	r.Findings = slices.Delete(r.Findings, min(keptFindings, len(r.Findings)), len(r.Findings))
 }
 
 // String is the report for people, in some lines.

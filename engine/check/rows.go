@@ -27,19 +27,41 @@ func (r *row) location(id segments.ID) segments.Location {
 	return segments.Location{Segment: id, Slot: r.slot, Offset: r.offset, Length: r.length, CRC: r.crc}
 }
 
+// end is where its whole blocks end.
+func (r *row) end() int64 { return r.offset + segments.Blocks(r.length) }
+
+// lengths is the sum of payloads.
+func lengths(list []*row) (n int64) {
+	for _, r := range list {
+		n += int64(r.length)
+	}
+	return n
+}
+
 // rows is all blob rows, by segment and then by slot.
 type rows map[segments.ID][]row
 
 // ctxEvery is how many rows are read between two looks at the context.
 const ctxEvery = 4096
 
-// readRows reads the blob rows.
-func (c *checker) readRows(ctx context.Context) error {
+// rowsAhead bounds what is made for the rows of a segment before they are read: 20 MiB.
+const rowsAhead = 1 << 18
+
+// readRows reads the blob rows, of which the segment rows say how many there are.
+func (c *checker) readRows(ctx context.Context, list []index.SegmentRow) error {
 	c.rows = rows{}
+	expected := make(map[segments.ID]int64, len(list))
+	for _, s := range list {
+		expected[s.ID] = min(max(0, s.LiveBlobs), rowsAhead)
+	}
 	r := c.rep
 	r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes = 0, 0, 0, 0
 	err := c.ix.All(func(h blob.Hash, e index.Entry) error {
-		c.rows[e.Segment] = append(c.rows[e.Segment], row{
+		of := c.rows[e.Segment]
+		if of == nil {
+			of = make([]row, 0, expected[e.Segment])
+		}
+		c.rows[e.Segment] = append(of, row{
 			hash: h, seq: e.Seq, offset: e.Offset, slot: e.Slot, length: e.Length, crc: e.CRC, kind: e.Kind,
 		})
 		r.Blobs++
@@ -118,5 +140,5 @@ func (c *checker) matchOrder(o index.OrderRow) {
 	if len(found) > 0 {
 		f.Hash, f.Detail = found[0].hash, "its blob row has another sequence"
 	}
-	c.rep.add(f)
+	c.add(f)
 }

@@ -1,10 +1,10 @@
 package check
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -21,17 +21,20 @@ type segment struct {
 	next  int   // the first of rows that the scan has not reached
 
 	file  *segments.Segment
+	users atomic.Int32 // of file: the scan, and each piece of payloads
 	hdr   segments.Header
 	tombs map[uint32]struct{}
 	spans []span
-	need  int64 // bytes that the blob rows need, in whole blocks
-	fatal error // of the index, amid a scan
+	live  []*row // payloads that are to be there
+	data  span   // a range that holds data; the last one that was looked at
+	need  int64  // bytes that the blob rows need, in whole blocks
+	fatal error  // of the index, amid a scan
 }
 
 func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) }
 
 // check looks at everything. An error ends the run.
-func (s *segment) check(ctx context.Context, there bool) error {
+func (s *segment) check(there bool) error {
 	if s.id == 0 {
 		s.find(SegmentMissing, 0, "%d blob rows name no segment", len(s.rows))
 		return nil
@@ -41,15 +44,16 @@ func (s *segment) check(ctx context.Context, there bool) error {
 		s.missing()
 		return nil
 	}
-	if !s.known && len(s.rows) == 0 {
-		if s.rep.GoodStop {
-			s.find(SegmentUnknown, s.id, "the index has no row of it")
-		} else {
-			s.rep.Pending++
-		}
+	switch {
+	case s.known || len(s.rows) > 0 || s.lost:
+	case s.rep.GoodStop:
+		s.find(SegmentUnknown, s.id, "the index has no row of it")
+	default:
+		s.pending()
 	}
-	s.file = segments.At(s.fsys, s.mnt.SegmentPath(s.id), s.mnt.Superblock().ID, s.id)
-	defer s.file.Close()
+	s.file = segments.At(s.fsys, s.mnt.SegmentPath(s.id), s.super.ID, s.id)
+	s.hold()
+	defer s.letGo()
 	var err error
 	if s.hdr, err = s.file.Header(); err != nil {
 		s.unopened(err)
@@ -59,12 +63,36 @@ func (s *segment) check(ctx context.Context, there bool) error {
 		return err
 	}
 	s.checkRow()
-	whole, err := s.checkSlots(ctx)
+	whole, err := s.checkSlots()
 	if whole {
 		s.checkOverlaps()
 		s.checkLeak()
 	}
-	return err
+	s.spans = nil
+	if err != nil {
+		return err
+	}
+	if s.lost {
+		s.expect(s.live)
+	}
+	if !s.o.readsPayloads() {
+		s.passed(int64(len(s.live)))
+		return nil
+	}
+	// What a process that was killed left in the page cache is to be read from the device, as all else.
+	if err := s.file.Sync(); err != nil {
+		s.find(Unreadable, s.id, "%v", err)
+	}
+	return s.payloads.send(s)
+}
+
+// hold keeps the file open until letGo.
+func (s *segment) hold() { s.users.Add(1) }
+
+func (s *segment) letGo() {
+	if s.users.Add(-1) == 0 {
+		_ = s.file.Close() // nothing was written to it
+	}
 }
 
 // missing judges a segment without a file. While a segment is unlinked its row outlives the file for a moment.
@@ -75,14 +103,14 @@ func (s *segment) missing() {
 	case s.rep.GoodStop && s.row.State != index.StateDoomed:
 		s.find(SegmentMissing, s.id, "its row says %s, with no blobs", s.row.State)
 	default:
-		s.rep.Pending++
+		s.pending()
 	}
 }
 
 // unopened judges a file that is no segment of this mount, or cannot be read. A power cut may leave a new file whose
 // header was not synced yet; nobody counts on that one.
 func (s *segment) unopened(err error) {
-	if !s.rep.GoodStop && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
+	if !s.rep.GoodStop && !s.lost && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
 		return // it is pending
 	}
 	if errors.Is(err, segments.ErrNewerVersion) {
@@ -106,7 +134,7 @@ func (s *segment) isRegular() bool {
 }
 
 func (s *segment) readTombstones() error {
-	if s.ix == nil {
+	if s.lost {
 		return nil
 	}
 	var err error

@@ -24,7 +24,7 @@ func (s *segment) checkOverlaps() {
 	var reach span // the one that ends last so far
 	for _, x := range s.spans {
 		if x.from < reach.to && (x.live || reach.live) {
-			s.rep.add(Finding{
+			s.add(Finding{
 				Kind: Overlap, Segment: s.id, Slot: int64(x.slot), Offset: x.from,
 				Detail: fmt.Sprintf("its extent overlaps that of slot %d", reach.slot),
 			})

@@ -95,7 +95,7 @@ func read(ctx context.Context, fsys diskfs.FS, dir string, f func(c *checker) er
 	if err != nil {
 		return err
 	}
-	c := &checker{fsys: fsys, mnt: m, rep: &Report{Segments: map[index.State]int{}, Found: map[Kind]int64{}}}
+	c := &checker{fsys: fsys, mnt: m, super: m.Superblock(), rep: newReport(dir)}
 	if c.ix, err = c.newIndex(); err == nil {
 		if err = c.mustBeKnown(); err == nil {
 			err = f(c)

@@ -36,10 +36,7 @@ func (r *run) apply(ctx context.Context) error {
 
 // order gives the records that stand, each with a place in the order of its own.
 func (r *run) order() []*kept {
-	var all []*kept
-	for _, k := range r.best {
-		all = append(all, k)
-	}
+	all := r.best
 	slices.SortFunc(all, func(a, b *kept) int {
 		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
 	})

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -30,7 +31,7 @@ type file struct {
 	dead  []uint32          // slots to mark
 	erase []uint32          // slots that must not count at all
 	bad   []segments.Record // payloads of which a copy is put aside
-	all   []segments.Record // every valid slot, by offset
+	all   []segments.Record // every valid slot, while it is scanned
 }
 
 // kept is a record that stands.
@@ -191,6 +192,7 @@ func (r *run) scan(ctx context.Context, f *file) error {
 	if err != nil {
 		return fmt.Errorf("nothing was changed; copy the disk, or move %s away: %w", f.path, err)
 	}
+	r.separate(f)
 	return nil
 }
 
@@ -282,46 +284,63 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record) (why stri
 
 // settle decides between records of one blob and of one extent, and says what is lost.
 func (r *run) settle() {
-	for _, f := range r.files {
-		r.separate(f)
-		for _, k := range f.keep {
-			other := r.best[k.rec.Hash]
-			switch {
-			case k.out:
-			case other == nil:
-				r.best[k.rec.Hash] = k
-			case other.rec.Seq >= k.rec.Seq:
-				r.drop(k)
-			default:
-				r.drop(other)
-				r.best[k.rec.Hash] = k
-			}
-		}
-	}
-	for h := range r.best {
+	r.chooseBest()
+	for _, k := range r.best {
 		r.rep.Blobs++
-		if _, ok := r.old[h]; !ok {
+		if _, ok := r.old[k.rec.Hash]; !ok {
 			r.rep.Adopted++
 		}
 	}
 	for h, e := range r.old {
-		if _, faulty := r.why[h]; r.best[h] == nil && !faulty {
+		if _, faulty := r.why[h]; !faulty && !r.stands(h) {
 			r.rep.Lost = append(r.rep.Lost, Lost{Hash: h, Place: e.Location, Reason: "there is no such record"})
 		}
 	}
 	for h, l := range r.why {
-		if r.best[h] == nil {
+		if !r.stands(h) {
 			r.rep.Lost = append(r.rep.Lost, l)
 		}
 	}
 	slices.SortFunc(r.rep.Lost, func(a, b Lost) int {
 		return cmp.Or(cmp.Compare(a.Place.Segment, b.Place.Segment), cmp.Compare(a.Place.Slot, b.Place.Slot), slices.Compare(a.Hash[:], b.Hash[:]))
 	})
+	r.old = nil // the memory is needed for the new index
 	for _, f := range r.files {
 		for _, rec := range f.bad {
 			r.note("copy the payload at %d:%d (%d bytes at %d) to quarantine: it is not that of %s", rec.Segment, rec.Slot, rec.Length, rec.Offset, rec.Hash)
 		}
 	}
+}
+
+// chooseBest keeps the youngest record of each blob. It sorts, because another map of all blobs would take five times the
+// memory.
+func (r *run) chooseBest() {
+	var all []*kept
+	for _, f := range r.files {
+		for _, k := range f.keep {
+			if !k.out {
+				all = append(all, k)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *kept) int {
+		return cmp.Or(bytes.Compare(a.rec.Hash[:], b.rec.Hash[:]), cmp.Compare(b.rec.Seq, a.rec.Seq),
+			cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
+	})
+	r.best = all[:0]
+	for _, k := range all {
+		if n := len(r.best); n > 0 && r.best[n-1].rec.Hash == k.rec.Hash {
+			r.drop(k)
+			continue
+		}
+		r.best = append(r.best, k)
+	}
+}
+
+// stands says whether a record of the blob does.
+func (r *run) stands(h blob.Hash) bool {
+	_, found := slices.BinarySearchFunc(r.best, h, func(k *kept, h blob.Hash) int { return bytes.Compare(k.rec.Hash[:], h[:]) })
+	return found
 }
 
 func (r *run) drop(k *kept) {
@@ -364,6 +383,7 @@ func (r *run) separate(f *file) {
 		}
 		last = rec
 	}
+	f.all = nil
 	if len(f.erase) > 0 {
 		r.note("erase %d slots of segment %d whose extents overlap others", len(f.erase), f.id)
 	}

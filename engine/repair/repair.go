@@ -86,7 +86,7 @@ type run struct {
 	tombs       map[segments.ID]map[uint32]struct{}
 
 	files  []*file
-	best   map[blob.Hash]*kept
+	best   []*kept            // the records that stand, by hash
 	why    map[blob.Hash]Lost // records that do not stand
 	maxSeq uint64
 	buf    []byte
@@ -106,7 +106,7 @@ func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, 
 	r := &run{
 		fsys: fsys, mnt: m, super: m.Superblock(), o: o, rep: &rep, superDamage: damage,
 		old: map[blob.Hash]index.Entry{}, oldSegs: map[segments.ID]index.SegmentRow{},
-		tombs: map[segments.ID]map[uint32]struct{}{}, best: map[blob.Hash]*kept{}, why: map[blob.Hash]Lost{},
+		tombs: map[segments.ID]map[uint32]struct{}{}, why: map[blob.Hash]Lost{},
 	}
 	err = r.plan(ctx)
 	if err == nil && !o.DryRun {

@@ -102,7 +102,7 @@ var table = []row{
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
 	{floor: 7, pkg: "internal/goldentest", ours: "…"},
 	{floor: 7, pkg: "tools/fsck", ours: "tools/fsck/…"},
-	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate tools/fsck/syncdb", mods: "github.com/alecthomas/kong github.com/schollz golang.org/x/time"},
+	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate tools/fsck/syncdb", mods: "github.com/alecthomas/kong golang.org/x/time"},
 	{floor: 7, pkg: "tools/fsck/migrate", ours: fsck},
 	{floor: 7, pkg: "tools/fsck/syncdb", ours: fsck},
 	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},

@@ -18,11 +18,15 @@ type check struct {
 func (c check) Run(s *Streams) error {
 	ctx, stop := Until()
 	defer stop()
-	p := NewProgress(s, "check", false)
+	items := "blobs"
+	if c.Data || c.Hash {
+		items = "" // bytes
+	}
+	p := s.progress("check", items)
 	r, err := checker.Mount(ctx, diskfs.OS(), c.Path, checker.Options{
 		Payloads: c.Data, Hashes: c.Hash, Limit: c.limit(), Progress: p.Set,
 	})
-	p.End()
+	p.Close()
 	if err != nil {
 		return err
 	}
