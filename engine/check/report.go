@@ -34,10 +34,11 @@ const (
 	Overlap         Kind = "overlap"          // an extent that is used twice
 	OrderWithoutRow Kind = "order-without-row"
 	RowWithoutOrder Kind = "row-without-order"
-	Leak            Kind = "leak"       // blocks that no live record needs
-	Payload         Kind = "payload"    // its CRC does not match
-	WrongHash       Kind = "wrong-hash" // its CRC matches, and its hash does not
-	Unreadable      Kind = "unreadable" // the disk returned an error
+	Leak            Kind = "leak"        // blocks that no live record needs
+	Payload         Kind = "payload"     // its CRC does not match
+	WrongHash       Kind = "wrong-hash"  // its CRC matches, and its hash does not
+	Unreadable      Kind = "unreadable"  // the disk returned an error
+	StrayBytes      Kind = "stray-bytes" // bytes where there should be none, and that nobody reads: nothing is lost by them
 )
 
 // NoSlot is Finding.Slot when the finding is not about one slot.
@@ -178,6 +179,8 @@ func repair(k Kind) string {
 		return "repair erases the slot whose bytes are not whole"
 	case Leak:
 		return "repair gives the blocks back"
+	case StrayBytes:
+		return "nothing is lost by them; repair clears them"
 	case Unreadable:
 		return "repair drops a blob that cannot be read; where a header or a table cannot be read, copy the disk first"
 	}

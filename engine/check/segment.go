@@ -62,6 +62,7 @@ func (s *segment) check(ctx context.Context, there bool) error {
 	if whole {
 		s.checkOverlaps()
 		s.checkLeak()
+		s.checkStrays()
 	}
 	return err
 }

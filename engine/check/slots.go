@@ -58,7 +58,10 @@ func (s *segment) slot(ctx context.Context, rec segments.Record) error {
 		named = true
 		live = s.matchRow(&s.rows[s.next], rec) || live
 	}
-	s.spans = append(s.spans, span{rec.Offset, rec.Offset + segments.Blocks(rec.Length), rec.Slot, live})
+	s.spans = append(s.spans, span{
+		from: rec.Offset, to: rec.Offset + segments.Blocks(rec.Length), slot: rec.Slot, length: rec.Length, crc: rec.CRC,
+		live: live, judged: named || !rec.Dead,
+	})
 	switch {
 	case live:
 		return s.checkPayload(ctx, rec)

@@ -84,6 +84,7 @@ type run struct {
 	old         map[blob.Hash]index.Entry
 	oldSegs     map[segments.ID]index.SegmentRow
 	tombs       map[segments.ID]map[uint32]struct{}
+	rows        map[segments.ID][]blob.Hash // of old
 
 	files  []*file
 	best   map[blob.Hash]*kept
@@ -106,7 +107,7 @@ func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, 
 	r := &run{
 		fsys: fsys, mnt: m, super: m.Superblock(), o: o, rep: &rep, superDamage: damage,
 		old: map[blob.Hash]index.Entry{}, oldSegs: map[segments.ID]index.SegmentRow{},
-		tombs: map[segments.ID]map[uint32]struct{}{}, best: map[blob.Hash]*kept{}, why: map[blob.Hash]Lost{},
+		tombs: map[segments.ID]map[uint32]struct{}{}, rows: map[segments.ID][]blob.Hash{}, best: map[blob.Hash]*kept{}, why: map[blob.Hash]Lost{},
 	}
 	err = r.plan(ctx)
 	if err == nil && !o.DryRun {
@@ -143,7 +144,7 @@ func (r *run) plan(ctx context.Context) error {
 		}
 	}
 	r.settle()
-	return nil
+	return r.findStrays()
 }
 
 // readIndex reads what the old index says, if it can be read.
@@ -213,6 +214,7 @@ func (r *run) readRows() (err error) {
 	}
 	return x.All(func(h blob.Hash, e index.Entry) error {
 		r.old[h] = e
+		r.rows[e.Segment] = append(r.rows[e.Segment], h)
 		return nil
 	})
 }
