@@ -177,9 +177,6 @@ func (e *Engine) abandon(s *seg, loc segments.Location) {
 	s.Kill(loc.Slot, func() { e.discard(s, loc) })
 	s.loose.Store(true)
 	e.markDead(s, loc.Slot)
-	if err := s.EraseTorn(loc.Slot, loc.Slot+1); err != nil { // half of it may have been written
-		s.owes.Store(true)
-	}
 	e.complete(s, loc.Slot)
 }
 

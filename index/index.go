@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,6 +31,7 @@ type Index struct {
 
 	reads     gate // calls that end by themselves, whatever the disk does to writes
 	writes    gate // calls that a failure may park for ever
+	tidy      atomic.Bool // the last thing said of the mount is that it is in good order: see closePebble
 	closeOnce sync.Once
 	closeErr  error
 	closing   chan struct{} // closed when Close begins
@@ -166,7 +168,14 @@ func (x *Index) closePebble() error {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(x.db.Close(), x.lock.Close()) }()
+	go func() {
+		var err error
+		if x.tidy.Load() {
+			// Only what is in tables can be told from damage: a log without its end could be that of a power cut.
+			err = x.db.Flush()
+		}
+		done <- errors.Join(err, x.db.Close(), x.lock.Close())
+	}()
 	select {
 	case err := <-done:
 		return err

@@ -95,9 +95,16 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	flaws, err := c.inspectIndex()
+	if err != nil {
+		return err
+	}
 	segs, err := c.openIndex(ctx, len(files))
 	if c.ix != nil {
 		defer c.ix.Close()
+	}
+	if err == nil {
+		err = c.judgeFlaws(flaws)
 	}
 	if err != nil {
 		return err
