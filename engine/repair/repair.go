@@ -155,8 +155,8 @@ func (r *run) readIndex() error {
 		return err
 	} else if asked {
 		r.indexDamage = fmt.Errorf("%w: %s", errLost, why)
-	} else {
-		r.indexDamage = r.readRows()
+	} else if err := r.inspectRows(); err != nil {
+		return err
 	}
 	switch err := r.indexDamage; {
 	case err == nil:
@@ -168,6 +168,21 @@ func (r *run) readIndex() error {
 	r.clean = false
 	clear(r.oldSegs)
 	clear(r.tombs)
+	return nil
+}
+
+// inspectRows reads the files of the index, and then its rows.
+func (r *run) inspectRows() error {
+	flaws, err := index.Inspect(pebblefs.New(r.fsys), r.mnt.IndexDir())
+	if err != nil && !isDamage(err) {
+		return err
+	}
+	r.indexDamage = r.readRows()
+	for _, f := range flaws {
+		if r.indexDamage == nil && (r.clean || f.Kind != index.Ragged) {
+			r.note("make a new index: %s: %s", f.File, f.What)
+		}
+	}
 	return nil
 }
 

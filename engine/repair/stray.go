@@ -54,7 +54,7 @@ func (f *file) needed(tidy bool) []segments.Extent {
 	}
 	for _, rec := range f.all {
 		all = append(all, segments.SlotExtent(rec.Slot))
-		if !tidy {
+		if !tidy && !rec.Dead {
 			all = append(all, segments.Extent{From: rec.Offset, To: rec.Offset + segments.Blocks(rec.Length)})
 		}
 	}
