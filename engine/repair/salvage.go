@@ -2,6 +2,7 @@ package repair
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -123,5 +124,5 @@ func (r *run) copyTo(fresh, old *file, stay []*kept) error {
 		fresh.slots = rec.Slot + 1
 	}
 	s.Seal()
-	return s.GiveBack(s.Tail())
+	return errors.Join(s.GiveBack(s.Tail()), s.Sync()) // before the old file leaves
 }
