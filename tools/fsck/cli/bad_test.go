@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
 	"github.com/OdyseeTeam/prism/segments"
@@ -203,6 +205,16 @@ func badIndexes() []badCase {
 	}
 	return append(all,
 		badCase{"75 marker missing", 0, gone("marker.manifest*")},
+		badCase{"76 of another comparer", 0, func(b *bad, _, _ segments.ID) {
+			b.must(os.RemoveAll(b.path("index")))
+			other := *pebble.DefaultComparer
+			other.Name = "another order"
+			db, err := pebble.Open(b.path("index"), &pebble.Options{
+				Comparer: &other, FormatMajorVersion: pebble.FormatMajorVersion(index.FormatVersion), Logger: quiet{},
+			})
+			b.must(err)
+			b.must(db.Close())
+		}},
 		badCase{"77 an older index", 1, func(b *bad, _, _ segments.ID) {
 			old := b.t.TempDir()
 			b.copyTo(old, "index")
@@ -226,3 +238,10 @@ func badIndexes() []badCase {
 		}},
 	)
 }
+
+// quiet is a logger of Pebble's that says nothing.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(string, ...any) {}
