@@ -34,6 +34,8 @@ const (
 	Ragged
 	// Idle: what is wrong is of no consequence.
 	Idle
+	// IdleRagged: both. A check that was killed leaves such files too.
+	IdleRagged
 )
 
 // Flaw is something in the folder of an index that is not as it was left.
@@ -45,8 +47,7 @@ type Flaw struct {
 }
 
 // Inspect reads the files of the index in dir, which nobody has open, from end to end: each block of each table, each
-// record of the logs and of the current manifest, and the options. What an open deletes unread, an older manifest or what a
-// log was before it was used again, is not looked at. The error says why the folder could not be read; a missing folder
+// record of the logs and of the manifests, and the options. What a log was before it was used again is not looked at. The error says why the folder could not be read; a missing folder
 // has no flaws.
 func Inspect(fsys vfs.FS, dir string) ([]Flaw, error) {
 	names, err := fsys.List(dir)
@@ -91,6 +92,7 @@ func (i *inspection) look(name string) {
 	case name == i.manifest:
 		i.lookAtLog(name, 0, false)
 	case matches(`^MANIFEST-\d+$`, name):
+		i.lookAtOlder(name)
 	case matches(`^OPTIONS-\d+$`, name):
 		i.lookAtOptions(name)
 	case matches(`^\d+\.sst$`, name):
@@ -188,13 +190,10 @@ func (i *inspection) lookAtLog(name string, num uint32, trailer bool) {
 		return
 	}
 	r := newReader(record.NewReader, b, num)
-	for err == nil {
-		var rec io.Reader
-		if rec, err = r.Next(); err == nil {
-			_, err = io.Copy(io.Discard, rec)
-		}
-	}
+	records, err := readAll(r)
 	switch {
+	case trailer && records == 0 && (err == io.EOF || errors.Is(err, record.ErrUnexpectedEOF)) && len(bytes.Trim(b, "\x00")) == 0:
+		i.add(name, IdleRagged, "it was not closed, and has no records")
 	case errors.Is(err, record.ErrInvalidChunk), errors.Is(err, record.ErrZeroedChunk):
 		i.add(name, Damaged, fmt.Sprintf("at %d: %v", r.Offset(), err))
 	case err != io.EOF && !trailer:
@@ -203,6 +202,31 @@ func (i *inspection) lookAtLog(name string, num uint32, trailer bool) {
 		i.add(name, Ragged, fmt.Sprintf("from %d on: %v", r.Offset(), err))
 	case trailer:
 		i.lookAtEnd(name, b, int(r.Offset()), num)
+	}
+}
+
+// readAll counts the records up to the end, which is io.EOF.
+func readAll(r *record.Reader) (n int, err error) {
+	for {
+		rec, err := r.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, rec)
+		}
+		if err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// lookAtOlder reads a manifest that is not in use. Where the last run ended in good order it was closed.
+func (i *inspection) lookAtOlder(name string) {
+	b, err := i.read(name)
+	if err == nil {
+		_, err = readAll(newReader(record.NewReader, b, 0))
+	}
+	if err != io.EOF {
+		i.add(name, IdleRagged, fmt.Sprintf("an older manifest: %v", err))
 	}
 }
 

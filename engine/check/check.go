@@ -8,7 +8,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -136,7 +135,7 @@ func (c *checker) run(ctx context.Context) error {
 	}
 	err = c.ix.Close()
 	c.ix = nil
-	return err
+	return c.indexError(err) // what its compactions met
 }
 
 // passed tells of n more blobs that were looked at.
@@ -193,7 +192,7 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 			return segs, nil
 		}
 	}
-	if !errors.Is(err, index.ErrCorrupt) && !errors.Is(err, syscall.EIO) {
+	if !isDamage(err) {
 		return nil, err
 	}
 	c.find(Index, 0, "%v", err)

@@ -32,8 +32,8 @@ func (c *checker) judgeFlaws(flaws []index.Flaw) error {
 	for _, f := range flaws {
 		path := filepath.Join(c.mnt.IndexDir(), f.File)
 		switch {
-		case f.Kind == index.Ragged && !c.rep.GoodStop:
-		case f.Kind == index.Idle:
+		case (f.Kind == index.Ragged || f.Kind == index.IdleRagged) && !c.rep.GoodStop:
+		case f.Kind == index.Idle || f.Kind == index.IdleRagged:
 			c.find(StrayBytes, 0, "%s: %s", path, f.What)
 		case f.Table && !there[f.File]: // a run that was cut short had left it behind
 		default:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -27,7 +28,8 @@ type segment struct {
 	fatal error // of the index, amid a scan
 }
 
-func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) }
+// isDamage says whether an error of the index is about what is on the disk.
+func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) }
 
 // check looks at everything. An error ends the run.
 func (s *segment) check(ctx context.Context, there bool) error {

@@ -125,6 +125,9 @@ func (s *segment) unindexed(rec segments.Record) error {
 	switch e, err := s.ix.Get(rec.Hash); {
 	case err == nil:
 		where = fmt.Sprintf("the index has the blob at %d:%d", e.Segment, e.Slot)
+	case isDamage(err):
+		s.find(Index, s.id, "%v", err)
+		where = "the index cannot say whether it knows the blob"
 	case !errors.Is(err, blob.ErrNotFound):
 		s.fatal = err
 		return err

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/repair"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 	"github.com/OdyseeTeam/prism/segments"
@@ -113,41 +114,85 @@ func hit(blobs []place, path string, from, to int64) (n int) {
 	return n
 }
 
+// many is a mount of small blobs, so that its index has more than a few blocks. It was opened twice.
+func many(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
+	t.Helper()
+	disk, all := crashfs.New(), map[blob.Hash][]byte{}
+	for from := 0; from < 1200; from += 600 {
+		e, err := engine.Open(t.Context(), options(disk))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 600 {
+			p := fmt.Appendf(nil, "blob %d", from+i)
+			v, err := blob.Verify(blob.Sum(p), p)
+			if err == nil {
+				err = e.Put(t.Context(), v, blob.KindContent)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[v.Hash()] = p
+		}
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return disk, all
+}
+
+// sweep is the damage of one folder of one mount.
+type sweep struct {
+	folder string
+	whole  *crashfs.FS
+	all    map[blob.Hash][]byte
+	blobs  []place
+	table  map[string]*tally // by way
+}
+
 // TestRepairOfDamage damages blocks of every file. Check must find all of it and repair mend all of it, with no blob lost
 // that was not hit.
 func TestRepairOfDamage(t *testing.T) {
-	whole, all := built(t)
-	blobs := places(t, whole, all)
-	table := map[string]*tally{}
-	for _, folder := range []string{"segments", "index"} {
+	large, small := sweep{folder: "segments"}, sweep{folder: "index"}
+	large.whole, large.all = built(t)
+	small.whole, small.all = many(t)
+	for _, s := range []*sweep{&large, &small} {
+		s.blobs, s.table = places(t, s.whole, s.all), map[string]*tally{}
 		for _, way := range ways {
-			table[folder+", "+way] = &tally{}
+			s.table[way] = &tally{}
 		}
-		for path, size := range files(t, whole, folder) {
-			for off := int64(0); off < size; off += segments.BlockSize {
-				block := off / segments.BlockSize
-				if !*allDamage && block > 1 && block%11 != 0 {
-					continue
-				}
-				for _, way := range ways {
-					disk, _ := whole.Cut(0)
-					to, done := damage(t, disk, path, off, way)
-					if !done {
-						continue
-					}
-					row, hits := table[folder+", "+way], hit(blobs, path, off, to)
-					t.Run(fmt.Sprintf("%s at %d %s", filepath.Base(path), off, way), func(t *testing.T) { sweepOne(t, disk, all, row, hits) })
-				}
+		s.run(t)
+	}
+	t.Log("| where, how | cases | found | mended | blobs hit | blobs lost |")
+	for _, s := range []*sweep{&large, &small} {
+		for _, way := range ways {
+			r := s.table[way]
+			t.Logf("| %s, %s | %d | %d | %d | %d | %d |", s.folder, way, r.cases, r.found, r.mended, r.hit, r.lost)
+			if r.cases == 0 {
+				t.Errorf("%s, %s: no cases", s.folder, way)
 			}
 		}
 	}
-	t.Log("| where, how | cases | found | mended | blobs hit | blobs lost |")
-	for _, folder := range []string{"segments", "index"} {
-		for _, way := range ways {
-			r := table[folder+", "+way]
-			t.Logf("| %s, %s | %d | %d | %d | %d | %d |", folder, way, r.cases, r.found, r.mended, r.hit, r.lost)
-			if r.cases == 0 {
-				t.Errorf("%s, %s: no cases", folder, way)
+}
+
+// run damages the blocks of the folder, or a sample of them with the first two of each file.
+func (s *sweep) run(t *testing.T) {
+	for path, size := range files(t, s.whole, s.folder) {
+		for off := int64(0); off < size; off += segments.BlockSize {
+			block := off / segments.BlockSize
+			if !*allDamage && block > 1 && block%11 != 0 {
+				continue
+			}
+			for _, way := range ways {
+				disk, _ := s.whole.Cut(0)
+				to, done := damage(t, disk, path, off, way)
+				if !done {
+					continue
+				}
+				hits := hit(s.blobs, path, off, to)
+				t.Run(fmt.Sprintf("%s at %d %s", filepath.Base(path), off, way), func(t *testing.T) {
+					sweepOne(t, disk, s.all, s.table[way], hits)
+				})
 			}
 		}
 	}

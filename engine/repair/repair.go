@@ -179,7 +179,7 @@ func (r *run) inspectRows() error {
 	}
 	r.indexDamage = r.readRows()
 	for _, f := range flaws {
-		if r.indexDamage == nil && (r.clean || f.Kind != index.Ragged) {
+		if r.indexDamage == nil && (r.clean || f.Kind != index.Ragged && f.Kind != index.IdleRagged) {
 			r.note("make a new index: %s: %s", f.File, f.What)
 		}
 	}
