@@ -167,7 +167,9 @@ func repair(k Kind) string {
 		return "repair adds the blob to the index, if its payload is whole and no younger record has it"
 	case ForeignFile:
 		return "repair moves it to quarantine"
-	case SegmentMissing, RowWithoutSlot, RowOfDeadSlot, NoData:
+	case RowWithoutSlot:
+		return "repair writes the slot again if the payload is that of the row, and drops the row if it is not"
+	case SegmentMissing, RowOfDeadSlot, NoData:
 		return "repair drops what is said to be there; there is nothing to keep"
 	case RowOfOtherSlot:
 		return "repair drops the row, and adds what the slot says"
@@ -182,7 +184,7 @@ func repair(k Kind) string {
 	case StrayBytes:
 		return "nothing is lost by them; repair clears them"
 	case Unreadable:
-		return "repair drops a blob that cannot be read; where a header or a table cannot be read, copy the disk first"
+		return "repair drops a blob that cannot be read; of a segment whose header or table cannot be read it copies the rest to a new one"
 	}
 	return ""
 }
