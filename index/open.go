@@ -26,6 +26,7 @@ const slowWrite = 5 * time.Second
 func Open(o Options) (*Index, error) {
 	o = o.withDefaults()
 	x := &Index{
+		dir:       o.Dir,
 		log:       o.Logger,
 		onFailure: o.OnFailure,
 		cache:     pebble.NewCache(o.CacheBytes),

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -137,6 +136,7 @@ type checker struct {
 	ix    *index.Index // nil: it is damaged
 	lost  bool         // the index is damaged, or empty although there are segments: these speak for themselves
 	rows  rows
+	buf   []byte // room for a payload, of the run itself
 
 	payloads *payloads
 
@@ -151,9 +151,16 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	flaws, err := c.inspectIndex()
+	if err != nil {
+		return err
+	}
 	segs, err := c.openIndex(ctx, len(files))
 	if c.ix != nil {
 		defer c.ix.Close()
+	}
+	if err == nil {
+		err = c.judgeFlaws(flaws)
 	}
 	if err != nil {
 		return err
@@ -171,7 +178,7 @@ func (c *checker) run(ctx context.Context) error {
 	}
 	err = c.ix.Close()
 	c.ix = nil
-	return err
+	return c.indexError(err) // what its compactions met
 }
 
 // checkSegments looks at all segments that have a file, a row, or a blob row, in their order.
@@ -279,7 +286,7 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 		}
 	}
 	if err != nil {
-		if !errors.Is(err, index.ErrCorrupt) && !errors.Is(err, syscall.EIO) && !errors.Is(err, fs.ErrNotExist) {
+		if !isDamage(err) && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 		c.find(Index, 0, "%v", err)

@@ -9,7 +9,9 @@
 //   - each blob row has one order row, and each order row its blob row;
 //   - a segment row counts the blob rows of its segment, and fits the segment's header;
 //   - below the watermark, a blob row names a valid slot that is not dead and says the same; its extent lies inside the
-//     payloads, holds data, and overlaps no other; on demand, its payload has its CRC, and its hash.
+//     payloads, holds data, and overlaps no other; on demand, its payload has its CRC, and its hash;
+//   - with payloads also: what no record needs is zeros or holes, and every block of the index is what was written, as
+//     docs/design/0035 says.
 //
 // After a run that ended in good order also:
 //

@@ -35,10 +35,11 @@ const (
 	Overlap         Kind = "overlap"          // an extent that is used twice
 	OrderWithoutRow Kind = "order-without-row"
 	RowWithoutOrder Kind = "row-without-order"
-	Leak            Kind = "leak"       // blocks that no live record needs
-	Payload         Kind = "payload"    // its CRC does not match
-	WrongHash       Kind = "wrong-hash" // its CRC matches, and its hash does not
-	Unreadable      Kind = "unreadable" // the disk returned an error
+	Leak            Kind = "leak"        // blocks that no live record needs
+	Payload         Kind = "payload"     // its CRC does not match
+	WrongHash       Kind = "wrong-hash"  // its CRC matches, and its hash does not
+	Unreadable      Kind = "unreadable"  // the disk returned an error
+	StrayBytes      Kind = "stray-bytes" // bytes where there should be none, and that nobody reads: nothing is lost by them
 )
 
 // NoSlot is Finding.Slot when the finding is not about one slot.
@@ -186,7 +187,9 @@ func repair(k Kind) string {
 		return "repair adds the blob to the index, if its payload is whole and no younger record has it"
 	case ForeignFile:
 		return "repair moves it to quarantine"
-	case SegmentMissing, RowWithoutSlot, RowOfDeadSlot, NoData:
+	case RowWithoutSlot:
+		return "repair writes the slot again if the payload is that of the row, and drops the row if it is not"
+	case SegmentMissing, RowOfDeadSlot, NoData:
 		return "repair drops what is said to be there; there is nothing to keep"
 	case RowOfOtherSlot:
 		return "repair drops the row, and adds what the slot says"
@@ -198,8 +201,10 @@ func repair(k Kind) string {
 		return "repair erases the slot whose bytes are not whole"
 	case Leak:
 		return "repair gives the blocks back"
+	case StrayBytes:
+		return "nothing is lost by them; repair clears them"
 	case Unreadable:
-		return "repair drops a blob that cannot be read; where a header or a table cannot be read, copy the disk first"
+		return "repair drops a blob that cannot be read; of a segment whose header or table cannot be read it copies the rest to a new one"
 	}
 	return ""
 }

@@ -96,7 +96,7 @@ func (r rows) at(id segments.ID, slot uint32) []row {
 func (c *checker) checkOrder(ctx context.Context) error {
 	cur, err := c.ix.Cursor(0)
 	if err != nil {
-		return c.orderError(err)
+		return c.indexError(err)
 	}
 	defer cur.Close()
 	n := 0
@@ -107,7 +107,7 @@ func (c *checker) checkOrder(ctx context.Context) error {
 		c.matchOrder(o)
 	}
 	if err := cur.Err(); err != nil {
-		return c.orderError(err)
+		return c.indexError(err)
 	}
 	for id, list := range c.rows {
 		for i := range list {
@@ -119,8 +119,8 @@ func (c *checker) checkOrder(ctx context.Context) error {
 	return nil
 }
 
-// orderError makes a finding of damage; the rest is an error.
-func (c *checker) orderError(err error) error {
+// indexError makes a finding of damage; the rest is an error.
+func (c *checker) indexError(err error) error {
 	if isDamage(err) {
 		c.find(Index, 0, "%v", err)
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -31,7 +32,8 @@ type segment struct {
 	fatal error  // of the index, amid a scan
 }
 
-func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) }
+// isDamage says whether an error of the index is about what is on the disk.
+func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) }
 
 // check looks at everything. An error ends the run.
 func (s *segment) check(there bool) error {
@@ -67,6 +69,7 @@ func (s *segment) check(there bool) error {
 	if whole {
 		s.checkOverlaps()
 		s.checkLeak()
+		s.checkStrays()
 	}
 	s.spans = nil
 	if err != nil {
@@ -114,7 +117,7 @@ func (s *segment) unopened(err error) {
 		return // it is pending
 	}
 	if errors.Is(err, segments.ErrNewerVersion) {
-		s.rep.add(Finding{
+		s.add(Finding{
 			Kind: SegmentDamaged, Segment: s.id, Slot: NoSlot,
 			Detail: fmt.Sprintf("%d blobs are said to be in it: %v", len(s.rows), err),
 			Repair: "repair leaves the mount alone: run the version of prism that wrote it",

@@ -64,7 +64,10 @@ func (s *segment) slot(rec segments.Record) error {
 	} else if !named && !rec.Dead {
 		err = s.unindexed(rec)
 	}
-	s.spans = append(s.spans, span{rec.Offset, rec.Offset + segments.Blocks(rec.Length), rec.Slot, live})
+	s.spans = append(s.spans, span{
+		from: rec.Offset, to: rec.Offset + segments.Blocks(rec.Length), slot: rec.Slot, length: rec.Length, crc: rec.CRC,
+		live: live, judged: named || !rec.Dead,
+	})
 	return err
 }
 
@@ -144,6 +147,9 @@ func (s *segment) unindexed(rec segments.Record) error {
 	switch e, err := s.ix.Get(rec.Hash); {
 	case err == nil:
 		where = fmt.Sprintf("the index has the blob at %d:%d", e.Segment, e.Slot)
+	case isDamage(err):
+		s.find(Index, s.id, "%v", err)
+		where = "the index cannot say whether it knows the blob"
 	case !errors.Is(err, blob.ErrNotFound):
 		s.fatal = err
 		return err

@@ -13,7 +13,10 @@ import (
 type span struct {
 	from, to int64
 	slot     uint32
+	length   uint32 // of the payload, and
+	crc      uint32 // its CRC
 	live     bool
+	judged   bool // something else was said about it, if it is not live
 }
 
 // checkOverlaps finds extents that are used twice, where one of the records is live.

@@ -18,7 +18,7 @@ import (
 // apply writes, in the order of the package comment.
 func (r *run) apply(ctx context.Context) error {
 	all := r.order()
-	steps := []func() error{r.mnt.MakeFolders, r.writeSuperblock, r.moveFiles, r.copyBad, r.markSlots}
+	steps := []func() error{r.mnt.MakeFolders, r.writeSuperblock, r.moveFiles, r.copyBad, r.evacuate, r.markSlots}
 	for _, step := range steps {
 		if err := errors.Join(context.Cause(ctx), step()); err != nil {
 			return err
@@ -67,11 +67,11 @@ func (r *run) writeSuperblock() error {
 		ceiling = max(ceiling, uint64(id)+1)
 	}
 	if r.superDamage != nil {
-		ceiling = max(ceiling, (r.maxSeq>>seqBits+1)*idsPerClaim)
+		ceiling = r.newIDs(max(ceiling, (r.maxSeq>>seqBits+1)*idsPerClaim))
 		r.super.IDCeiling = ceiling
 		return r.mnt.Replace(r.super, r.superDamage.Error())
 	}
-	if ceiling == r.super.IDCeiling {
+	if ceiling = r.newIDs(ceiling); ceiling == r.super.IDCeiling {
 		return nil
 	}
 	return r.mnt.Update(func(s *mount.Superblock) { s.IDCeiling = ceiling })
@@ -141,6 +141,16 @@ func (r *run) markSlots() error {
 		}
 		for _, slot := range f.erase {
 			if err := f.seg.EraseSlot(slot); err != nil {
+				return err
+			}
+		}
+		for _, x := range f.blank {
+			if err := f.seg.Blank(x); err != nil {
+				return err
+			}
+		}
+		for _, rec := range f.again {
+			if err := f.seg.RestoreSlot(rec); err != nil {
 				return err
 			}
 		}
@@ -221,7 +231,6 @@ func count(row *index.SegmentRow, rec segments.Record) {
 
 // giveBack punches what no slot and no record covers, and cuts the tail.
 func (f *file) giveBack() error {
-	slices.SortFunc(f.keep, func(a, b *kept) int { return cmp.Compare(a.rec.Offset, b.rec.Offset) })
 	end, err := f.seg.Size()
 	if err != nil {
 		return err
@@ -230,10 +239,7 @@ func (f *file) giveBack() error {
 		return err
 	}
 	at := f.hdr.PayloadAt()
-	for _, k := range f.keep {
-		if k.out {
-			continue
-		}
+	for _, k := range f.byOffset() {
 		if k.rec.Offset > at {
 			if err := f.seg.Punch(at, k.rec.Offset-at); err != nil {
 				return err
