@@ -20,6 +20,7 @@ import (
 	"github.com/quic-go/quic-go/quicvarint"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 )
 
 // frame is an HTTP/3 frame.
@@ -123,6 +124,75 @@ func TestPace(t *testing.T) {
 		t.Errorf("a reader that is too slow got everything: %v", err)
 	}
 	until(t, "the slow reader to be counted", func() bool { return s.Stats().SlowReaders == 1 })
+}
+
+// lender is a store whose handles ask whether the reader is prompt. took gets how much they were told that it took.
+type lender struct {
+	*frontendtest.Shelf
+	took chan int
+}
+
+func (l lender) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+	got, err := l.Shelf.Get(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	return lent{got, l.took}, nil
+}
+
+type lent struct {
+	blob.Handle
+	took chan int
+}
+
+func (h lent) WriteTo(w io.Writer) (int64, error) {
+	data := make([]byte, h.Size())
+	if _, err := h.ReadAt(data, 0); err != nil {
+		return 0, err
+	}
+	n, err := w.(blob.PromptWriter).WritePrompt(data)
+	h.took <- n
+	if err != nil || n == len(data) {
+		return int64(n), err
+	}
+	rest, err := w.Write(data[n:])
+	return int64(n + rest), err
+}
+
+// BAD-INPUTS 26: long before a slow reader is cut, a store may take the memory back that it reads from; a reader that
+// comes back gets the rest.
+func TestSlowReaderIsToldApart(t *testing.T) {
+	here := content(1, 300_000)
+	l := lender{newShelf(here), make(chan int, 1)}
+	s := start(t, options(l)) // a slow reader may take a minute
+	path := "/get/" + blob.Sum(here).String()
+	if a := s.must(s.client(nil), "GET", path); !bytes.Equal(a.body, here) {
+		t.Errorf("%d bytes of %d, or others", len(a.body), len(here))
+	}
+	<-l.took // all, unless the machine was very slow
+
+	const window = 4000
+	c := s.client(&quic.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window})
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+s.addr+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := c.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	select {
+	case n := <-l.took:
+		if n > window {
+			t.Errorf("a reader that reads nothing took %d bytes promptly", n)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("a reader that reads nothing is not told apart")
+	}
+	if got, err := io.ReadAll(res.Body); err != nil || !bytes.Equal(got, here) {
+		t.Errorf("then it reads %d bytes of %d, or others: %v", len(got), len(here), err)
+	}
 }
 
 // BAD-INPUTS 27: requests that are taken back at once, and answers that are refused.
