@@ -182,23 +182,28 @@ func (h *Handle) copyTo(w io.Writer, off, n int64) (int64, error) {
 		k, err := writeAll(w, p)
 		return int(k), err
 	}
-	var done int64
-	if piece, ok := h.bufs.piece.TryGet(); ok {
-		write := whole
-		if prompt, ok := w.(blob.PromptWriter); ok {
-			write = prompt.WritePrompt
-		}
-		var err error
-		done, err = h.copyPieces(piece, write, off, n)
-		h.bufs.piece.Put(piece)
-		if err != nil || done == n {
-			return done, err
-		}
+	prompt := whole
+	if p, ok := w.(blob.PromptWriter); ok {
+		prompt = p.WritePrompt
+	}
+	done, err := h.copyLarge(prompt, off, n)
+	if err != nil || done == n {
+		return done, err
 	}
 	piece := h.bufs.small.Get()
 	defer h.bufs.small.Put(piece)
 	rest, err := h.copyPieces(piece, whole, off+done, n-done)
 	return done + rest, err
+}
+
+// copyLarge is copyPieces with a large piece. It writes nothing when there is none.
+func (h *Handle) copyLarge(write func([]byte) (int, error), off, n int64) (int64, error) {
+	piece, ok := h.bufs.piece.TryGet()
+	if !ok {
+		return 0, nil
+	}
+	defer h.bufs.piece.Put(piece)
+	return h.copyPieces(piece, write, off, n)
 }
 
 // copyPieces reads a range into piece, again and again, and writes it, until write takes less than it is given.
