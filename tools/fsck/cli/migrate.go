@@ -26,7 +26,7 @@ type migration struct {
 	MaxSize      capSize        `required:"" placeholder:"SIZE" help:"The max_size that the configuration of PATH will have, as 3TB, or none."`
 	SegmentSize  Size           `placeholder:"SIZE" help:"With --layout segments: payload of a segment. Unless given, as the configuration has it."`
 	Move         bool           `help:"Free DIR behind itself: each blob leaves it once PATH has it durably. DIR must not be in use."`
-	Workers      int            `placeholder:"N" help:"Blobs that are read at once. Unless given, one a processor; 1 keeps the order exactly."`
+	Workers      int            `placeholder:"N" help:"Blobs that are read at once. Unless given 8, and at least one a processor; 1 keeps the order exactly."`
 	Temp         string         `placeholder:"DIR" help:"Where many blobs are sorted. Unless given, beside PATH."`
 }
 

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -195,15 +197,26 @@ func (s *fileSource) place(r ref) Bad {
 	return Bad{Hash: h.String(), Path: d.Path(h)}
 }
 
+// unlinkers is how many files are unlinked at once: each may wait for the disk.
+const unlinkers = 4
+
 // free unlinks files. A power cut may bring some back: the next run finds them in both places.
 func (s *fileSource) free(rs []ref) (int, error) {
-	for i, r := range rs {
-		d, h := s.parts(r)
-		if err := d.Unlink(h); err != nil {
-			return i, err
-		}
+	var freed atomic.Int64
+	var errs [unlinkers]error
+	var wg sync.WaitGroup
+	for k := range unlinkers {
+		wg.Go(func() {
+			for i := k; i < len(rs) && errs[k] == nil; i += unlinkers {
+				d, h := s.parts(rs[i])
+				if errs[k] = d.Unlink(h); errs[k] == nil {
+					freed.Add(1)
+				}
+			}
+		})
 	}
-	return len(rs), nil
+	wg.Wait()
+	return int(freed.Load()), errors.Join(errs[:]...)
 }
 
 // finish removes the folders that are empty now; others stay.
