@@ -22,9 +22,10 @@ type BlocklistOptions struct {
 	Hubs []string
 	// HubTimeout bounds one question to a hub. Default 30 s.
 	HubTimeout time.Duration
-	// Apply is called for each hash that is listed, at least once in the life of the process, from one goroutine. One that
-	// fails ends the refresh, and is called again at the next one, and so are others. nil: nothing is to be done.
-	Apply func(context.Context, blob.Hash) error
+	// Apply is called with the hashes that are listed, up to 10,000 at a time, each at least once in the life of the process,
+	// from one goroutine; the slice is its own until it returns. One that fails ends the refresh, and is called again at the
+	// next one, and so are others. nil: nothing is to be done.
+	Apply func(context.Context, []blob.Hash) error
 }
 
 // Blocklist is the list of blocked SD blobs. All methods are safe for concurrent use.
@@ -54,6 +55,9 @@ const outputRecord = 32 + 4 + 1 + blob.HashSize
 
 // outputsAtOnce is how many outputs are looked up before what they hold is kept: what a crash costs.
 const outputsAtOnce = 10_000
+
+// applyAtOnce is how many hashes Apply is given at most.
+const applyAtOnce = 10_000
 
 // OpenBlocklist reads the last good state and begins to refresh it. An error says which option is wrong.
 func OpenBlocklist(o BlocklistOptions) (*Blocklist, error) {
@@ -279,9 +283,9 @@ func (b *Blocklist) apply(ctx context.Context) error {
 	if b.opt.Apply == nil || now == b.applied {
 		return nil
 	}
-	err := now.beyond(b.applied, func(h blob.Hash) error {
-		if err := b.opt.Apply(ctx, h); err != nil {
-			return fmt.Errorf("block %s: %w", h.Short(), err)
+	err := now.beyond(b.applied, applyAtOnce, func(hashes []blob.Hash) error {
+		if err := b.opt.Apply(ctx, hashes); err != nil {
+			return fmt.Errorf("apply the block list: %w", err)
 		}
 		return ctx.Err()
 	})

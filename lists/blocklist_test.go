@@ -81,13 +81,13 @@ type applied struct {
 	err    error
 }
 
-func (a *applied) apply(_ context.Context, h blob.Hash) error {
+func (a *applied) apply(_ context.Context, hashes []blob.Hash) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
 		return a.err
 	}
-	a.hashes = append(a.hashes, h)
+	a.hashes = append(a.hashes, hashes...)
 	return nil
 }
 

@@ -21,8 +21,8 @@ type catalogue struct {
 	undeletable error
 }
 
-func (c *catalogue) Block(_ context.Context, h blob.Hash) error {
-	c.blocked = append(c.blocked, h)
+func (c *catalogue) Block(_ context.Context, hashes []blob.Hash) error {
+	c.blocked = append(c.blocked, hashes...)
 	return c.failed
 }
 
@@ -46,22 +46,22 @@ func TestBlockIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		block := blockIn(over{over{c}}, deletes)
-		if err := block(t.Context(), v.Hash()); err != nil || !slices.Equal(c.blocked, []blob.Hash{v.Hash()}) {
+		if err := block(t.Context(), []blob.Hash{v.Hash()}); err != nil || !slices.Equal(c.blocked, []blob.Hash{v.Hash()}) {
 			t.Errorf("blocked %v, %v", c.blocked, err)
 		}
 		if has, err := c.Has(t.Context(), v.Hash()); err != nil || has == deletes {
 			t.Errorf("deletes %v: it is there: %v, %v", deletes, has, err)
 		}
 		c.failed = broken
-		if err := block(t.Context(), v.Hash()); !errors.Is(err, broken) {
+		if err := block(t.Context(), []blob.Hash{v.Hash()}); !errors.Is(err, broken) {
 			t.Errorf("a catalogue that fails: %v", err)
 		}
 		c.failed, c.undeletable = nil, readOnly
-		if err := block(t.Context(), v.Hash()); err != nil {
+		if err := block(t.Context(), []blob.Hash{v.Hash()}); err != nil {
 			t.Errorf("an origin that only reads: %v", err)
 		}
 		c.undeletable = errors.Join(readOnly, fmt.Errorf("caching: %w", broken))
-		if err := block(t.Context(), v.Hash()); deletes && (!errors.Is(err, broken) || errors.Is(err, errors.ErrUnsupported)) || !deletes && err != nil {
+		if err := block(t.Context(), []blob.Hash{v.Hash()}); deletes && (!errors.Is(err, broken) || errors.Is(err, errors.ErrUnsupported)) || !deletes && err != nil {
 			t.Errorf("deletes %v, a disk that fails: %v", deletes, err)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/OdyseeTeam/prism/stores"
 )
 
-// applyTimeout bounds what is done with one blocked hash.
-const applyTimeout = 30 * time.Second
+// deleteTimeout bounds the deletion of one blocked blob. What is noted of many at once is bounded by the catalogue.
+const deleteTimeout = 30 * time.Second
 
 // stateDir is the folder of the lists' states: beside the configuration, unless it says otherwise.
 func stateDir(c *config.Config, command string) string {
@@ -73,27 +73,37 @@ func (p *program) gate(token string) *httpd.TokenGate {
 	return g
 }
 
-// blockIn is what is done with a blocked hash in a store, or nil for nothing.
-func blockIn(store stores.Store, deletes bool) func(context.Context, blob.Hash) error {
+// blockIn is what is done with blocked hashes in a store, or nil for nothing.
+func blockIn(store stores.Store, deletes bool) func(context.Context, []blob.Hash) error {
 	blocker, blocks := stores.As[stores.Blocker](store)
 	if !blocks && !deletes {
 		return nil
 	}
-	return func(ctx context.Context, h blob.Hash) error {
-		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-		defer cancel()
+	return func(ctx context.Context, hashes []blob.Hash) error {
 		if blocks {
-			if err := blocker.Block(ctx, h); err != nil {
+			if err := blocker.Block(ctx, hashes); err != nil {
 				return err
 			}
 		}
-		if deletes {
-			if err := supported(store.Delete(ctx, h)); err != nil {
-				return fmt.Errorf("delete: %w", err)
+		if !deletes {
+			return nil
+		}
+		for _, h := range hashes {
+			if err := deleteBlocked(ctx, store, h); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
+}
+
+func deleteBlocked(ctx context.Context, store stores.Store, h blob.Hash) error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	if err := supported(store.Delete(ctx, h)); err != nil {
+		return fmt.Errorf("delete %s: %w", h.Short(), err)
+	}
+	return nil
 }
 
 // supported is err without the parts that say that a store only reads, as the origin of a cache does.

@@ -188,14 +188,26 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
-		err := c.update(ctx, len(batch), func(t *tx) error {
+		var fresh []blob.Hash
+		err := c.view(ctx, func(t *tx) error {
+			fresh = fresh[:0]
 			for _, h := range sorted(batch) {
-				if err := t.blocked.Put(h[:], nil); err != nil {
-					return err
+				if t.blocked.Get(h[:]) == nil {
+					fresh = append(fresh, h)
 				}
 			}
 			return nil
 		})
+		if err == nil && len(fresh) > 0 {
+			err = c.update(ctx, len(fresh), func(t *tx) error {
+				for _, h := range fresh {
+					if err := t.blocked.Put(h[:], nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
 		if err != nil {
 			return err
 		}

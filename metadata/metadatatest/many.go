@@ -62,8 +62,12 @@ func (s *suite) largeBatches() {
 		}
 	}
 	s.ok(s.c.Block(s.Context(), h))
-	if st, err := s.c.Status(s.Context(), h[n-1]); err != nil || !st.Blocked {
-		s.Errorf("Status %v, %v", st, err)
+	fresh := Hash("blocked later")
+	s.ok(s.c.Block(s.Context(), append([]blob.Hash{fresh}, h...))) // all but one are blocked
+	for _, blocked := range []blob.Hash{h[0], h[n-1], fresh} {
+		if st, err := s.c.Status(s.Context(), blocked); err != nil || !st.Blocked {
+			s.Errorf("Status %v, %v", st, err)
+		}
 	}
 	sorted := slices.Clone(h)
 	sortHashes(sorted)

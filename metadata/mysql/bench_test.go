@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/OdyseeTeam/prism/internal/testbed"
 	"github.com/OdyseeTeam/prism/metadata/metadatatest"
@@ -52,4 +53,31 @@ func BenchmarkPutStream(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkBlock notes 1,000,000 hashes as blocked, as a first start with such a list does, and then again, as each later
+// start does.
+func BenchmarkBlock(b *testing.B) {
+	s := testbed.MariaDB(b, durable())
+	o := options(s, s.Database(b))
+	o.CreateSchema = true
+	c := open(b, o)
+	defer c.Close()
+	var took [2]time.Duration
+	n := 0
+	for b.Loop() {
+		n++
+		b.StopTimer()
+		hashes := metadatatest.Hashes(fmt.Sprint("bench", n), 1_000_000)
+		b.StartTimer()
+		for i := range took {
+			start := time.Now()
+			if err := c.Block(b.Context(), hashes); err != nil {
+				b.Fatal(err)
+			}
+			took[i] += time.Since(start)
+		}
+	}
+	b.ReportMetric(took[0].Seconds()/float64(n), "s/first-start")
+	b.ReportMetric(took[1].Seconds()/float64(n), "s/second-start")
 }
