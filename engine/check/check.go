@@ -84,7 +84,8 @@ type checker struct {
 	mnt  *mount.Mount
 	o    Options
 	rep  *Report
-	ix   *index.Index // nil: it is damaged
+	ix   *index.Index // nil: it is damaged, or another process has it
+	live *live        // nil: the mount is at rest
 	rows rows
 	buf  []byte // for payloads
 	done int64  // blobs in segments that were looked at
@@ -102,6 +103,21 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.rows != nil {
+		if err := c.checkOrder(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.checkSegments(ctx, files, segs); err != nil || c.ix == nil {
+		return err
+	}
+	err = c.ix.Close()
+	c.ix = nil
+	return err
+}
+
+// checkSegments looks at what has a file, a row, or blobs.
+func (c *checker) checkSegments(ctx context.Context, files map[segments.ID]struct{}, segs map[segments.ID]index.SegmentRow) error {
 	ids := maps.Clone(files)
 	for id := range segs {
 		ids[id] = struct{}{}
@@ -121,15 +137,7 @@ func (c *checker) run(ctx context.Context) error {
 		}
 		c.passed(int64(len(s.rows)))
 	}
-	if c.ix == nil {
-		return nil
-	}
-	if err := c.checkOrder(ctx); err != nil {
-		return err
-	}
-	err = c.ix.Close()
-	c.ix = nil
-	return err
+	return nil
 }
 
 // passed tells of n more blobs that were looked at.
@@ -147,9 +155,14 @@ func (c *checker) find(k Kind, id segments.ID, format string, args ...any) {
 
 // findAt notes a finding about a record.
 func (c *checker) findAt(k Kind, h blob.Hash, l segments.Location, format string, args ...any) {
-	c.rep.add(Finding{
+	c.rep.add(about(k, h, l, format, args...))
+}
+
+// about is a finding about a record.
+func about(k Kind, h blob.Hash, l segments.Location, format string, args ...any) Finding {
+	return Finding{
 		Kind: k, Segment: l.Segment, Slot: int64(l.Slot), Offset: l.Offset, Hash: h, Detail: fmt.Sprintf(format, args...),
-	})
+	}
 }
 
 // segmentFiles lists the files, by the ids in their names.
@@ -157,6 +170,11 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 	names, err := c.fsys.List(c.mnt.SegmentsDir())
 	if err != nil {
 		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	if c.live != nil { // ids are claimed before they are used, and some were since
+		if c.mnt, err = mount.Look(c.fsys, c.mnt.Dir()); err != nil {
+			return nil, err
+		}
 	}
 	ceiling := c.mnt.Superblock().IDCeiling
 	files := make(map[segments.ID]struct{}, len(names))
@@ -178,9 +196,11 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 // openIndex opens the index and reads its rows. One that is damaged, or that knows nothing of the files, is a finding;
 // the segments are then looked at by themselves.
 func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	x, err := c.newIndex()
+	var err error
+	if c.live == nil {
+		c.ix, err = c.newIndex()
+	}
 	if err == nil {
-		c.ix = x
 		var segs map[segments.ID]index.SegmentRow
 		if segs, err = c.readIndex(ctx, files); err == nil {
 			return segs, nil
@@ -204,11 +224,11 @@ func (c *checker) newIndex() (*index.Index, error) {
 
 // readIndex reads all but the order.
 func (c *checker) readIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	meta, known, err := c.ix.Meta()
+	meta, known, err := c.source().Meta()
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.ix.Segments()
+	list, err := c.source().Segments()
 	if err != nil {
 		return nil, err
 	}

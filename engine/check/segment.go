@@ -25,6 +25,8 @@ type segment struct {
 	spans []span
 	need  int64 // bytes that the blob rows need, in whole blocks
 	fatal error // of the index, amid a scan
+
+	doubts []Finding // of a mount that is served: to be asked about
 }
 
 func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) }
@@ -37,10 +39,9 @@ func (s *segment) check(ctx context.Context, there bool) error {
 	}
 	s.checkTotals()
 	if !there {
-		s.missing()
-		return nil
+		return s.missing(ctx)
 	}
-	if !s.known && len(s.rows) == 0 {
+	if !s.known && len(s.rows) == 0 && s.live == nil {
 		if s.rep.GoodStop {
 			s.find(SegmentUnknown, s.id, "the index has no row of it")
 		} else {
@@ -51,8 +52,7 @@ func (s *segment) check(ctx context.Context, there bool) error {
 	defer s.file.Close()
 	var err error
 	if s.hdr, err = s.file.Header(); err != nil {
-		s.unopened(err)
-		return nil
+		return s.unopened(ctx, err)
 	}
 	if err := s.readTombstones(); err != nil {
 		return err
@@ -63,32 +63,36 @@ func (s *segment) check(ctx context.Context, there bool) error {
 		s.checkOverlaps()
 		s.checkLeak()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return s.settleDoubts(ctx)
 }
 
 // missing judges a segment without a file. While a segment is unlinked its row outlives the file for a moment.
-func (s *segment) missing() {
+func (s *segment) missing(ctx context.Context) error {
 	switch {
 	case len(s.rows) > 0:
-		s.find(SegmentMissing, s.id, "%d blobs are said to be in it", len(s.rows))
+		return s.suspect(ctx, SegmentMissing, "%d blobs are said to be in it", len(s.rows))
 	case s.rep.GoodStop && s.row.State != index.StateDoomed:
 		s.find(SegmentMissing, s.id, "its row says %s, with no blobs", s.row.State)
 	default:
 		s.rep.Pending++
 	}
+	return nil
 }
 
 // unopened judges a file that is no segment of this mount, or cannot be read. A power cut may leave a new file whose
 // header was not synced yet; nobody counts on that one.
-func (s *segment) unopened(err error) {
+func (s *segment) unopened(ctx context.Context, err error) error {
 	if !s.rep.GoodStop && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
-		return // it is pending
+		return nil // it is pending
 	}
 	kind := Unreadable
 	if errors.Is(err, segments.ErrBadHeader) || errors.Is(err, segments.ErrNewerVersion) || !s.isRegular() {
 		kind = SegmentDamaged
 	}
-	s.find(kind, s.id, "%d blobs are said to be in it: %v", len(s.rows), err)
+	return s.suspect(ctx, kind, "%d blobs are said to be in it: %v", len(s.rows), err)
 }
 
 func (s *segment) isRegular() bool {

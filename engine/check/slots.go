@@ -11,9 +11,10 @@ import (
 	"github.com/OdyseeTeam/prism/segments"
 )
 
-// settled says whether all that concerns a slot was finished: below the watermark, or by a run that ended in good order.
+// settled says whether all that concerns a slot was finished: below the watermark, by a run that ended in good order, or
+// by the process that serves the mount.
 func (s *segment) settled(slot uint32) bool {
-	return s.rep.GoodStop || slot < s.row.Watermark
+	return s.rep.GoodStop || slot < s.row.Watermark || s.live != nil && s.live.view.Whole && s.row.State != index.StateFailed
 }
 
 // fault notes what is wrong with a blob row, unless the next open will find out by itself.
@@ -22,7 +23,12 @@ func (s *segment) fault(k Kind, r *row, format string, args ...any) {
 		s.rep.Pending++
 		return
 	}
-	s.findAt(k, r.hash, r.location(s.id), format, args...)
+	f := about(k, r.hash, r.location(s.id), format, args...)
+	if s.live != nil {
+		s.doubts = append(s.doubts, f)
+		return
+	}
+	s.rep.add(f)
 }
 
 // checkSlots joins the table with the blob rows: both are in the order of slots. It says whether it got to the end. An
@@ -35,8 +41,7 @@ func (s *segment) checkSlots(ctx context.Context) (whole bool, err error) {
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case err != nil:
-		s.find(Unreadable, s.id, "%v", err)
-		return false, nil
+		return false, s.suspect(ctx, Unreadable, "%v", err)
 	}
 	s.rep.Torn += int64(torn)
 	s.rowsWithoutSlot(math.MaxInt64)
@@ -105,6 +110,9 @@ func (s *segment) hasData(r *row, rec segments.Record) bool {
 
 // unindexed judges a slot that is valid and not dead, and that no blob row names.
 func (s *segment) unindexed(rec segments.Record) error {
+	if s.live != nil {
+		return nil // it came since the rows were read, or is about to be marked dead
+	}
 	if _, buried := s.tombs[rec.Slot]; buried || s.row.State == index.StateDoomed {
 		return nil
 	}
