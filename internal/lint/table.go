@@ -84,6 +84,7 @@ var table = []row{
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
+	{floor: 5, pkg: "admin", ours: "blob segments… index engine engine/check stores/disk internal/…", net: true},
 	{floor: 5, pkg: "frontends/download", ours: "blob protocol… stores… internal/…", net: true},
 	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
@@ -112,7 +113,7 @@ const (
 	kind = "blob protocol… stores stores/compose stores/refcount internal/…"
 
 	// fsck is what the checker and the tools beside it may import.
-	fsck = "blob protocol… engine… segments… sharded index… metadata… config stores… internal/…"
+	fsck = "admin blob protocol… engine… segments… sharded index… metadata… config stores… internal/…"
 )
 
 // rowOf is the row of a package, or nil.
