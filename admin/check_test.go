@@ -36,8 +36,8 @@ func TestNoFalseFindings(t *testing.T) {
 	leaktest.Check(t)
 	for _, policy := range []string{"interval", "never"} {
 		t.Run(policy, func(t *testing.T) {
-			const blobs = 400
-			b := serve(t, disk.Options{Mode: disk.ModeSegments, SegmentSize: 2 << 20, MaxSize: 40 << 20, Sync: policy}, admin.Options{})
+			const blobs = 1000
+			b := serve(t, disk.Options{Mode: disk.ModeSegments, SegmentSize: 2 << 20, MaxSize: 34 << 20, Sync: policy}, admin.Options{})
 			all := make([]blob.Verified, blobs)
 			for i := range all {
 				all[i] = makeBlob(t, uint64(i), 1+i*1500%60_000)
@@ -69,7 +69,7 @@ func TestNoFalseFindings(t *testing.T) {
 					break
 				}
 				looked, gone = looked+r.Blobs, gone+r.Gone
-				if st := b.store.Stats(); runs >= 20 && gone > 100 && st.Unlinked > 10 && st.Evicted > 100 {
+				if st := b.store.Stats(); runs >= 20 && gone >= 20 && st.Unlinked >= 3 && st.Evicted >= 20 {
 					break
 				}
 				if time.Now().After(until) {
