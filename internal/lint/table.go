@@ -100,7 +100,7 @@ var table = []row{
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
 	{floor: 7, pkg: "tools/fsck", ours: "tools/fsck/…"},
-	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate", mods: "github.com/alecthomas/kong github.com/schollz golang.org/x/time"},
+	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " admin tools/fsck/migrate", mods: "github.com/alecthomas/kong github.com/schollz golang.org/x/time"},
 	{floor: 7, pkg: "tools/fsck/migrate", ours: fsck},
 	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},
 }
@@ -113,7 +113,7 @@ const (
 	kind = "blob protocol… stores stores/compose stores/refcount internal/…"
 
 	// fsck is what the checker and the tools beside it may import.
-	fsck = "admin blob protocol… engine… segments… sharded index… metadata… config stores… internal/…"
+	fsck = "blob protocol… engine… segments… sharded index… metadata… config stores… internal/…"
 )
 
 // rowOf is the row of a package, or nil.
