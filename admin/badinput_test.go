@@ -127,9 +127,7 @@ func TestIdleConnections(t *testing.T) {
 		t.Errorf("%d of 1000 were turned away", told)
 	}
 	waitFor(t, "room", func() bool {
-		c := admin.NewClient(b.socket)
-		defer c.Close()
-		_, err := c.Info(t.Context())
+		_, err := b.client.Info(t.Context())
 		return err == nil
 	})
 }

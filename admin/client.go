@@ -45,7 +45,8 @@ func NewClient(path string) *Client {
 		return patient{conn}, nil
 	}
 	return &Client{path: path, http: &http.Client{
-		Transport: &http.Transport{DialContext: dial, DisableCompression: true, IdleConnTimeout: answerPatience},
+		// A check asks now and then, for hours: a connection that is kept would be cut in between, and it costs nothing.
+		Transport: &http.Transport{DialContext: dial, DisableCompression: true, DisableKeepAlives: true},
 	}}
 }
 
@@ -59,9 +60,6 @@ func (p patient) Read(b []byte) (int, error) {
 	}
 	return p.Conn.Read(b)
 }
-
-// Close ends idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // Info asks who answers.
 func (c *Client) Info(ctx context.Context) (Info, error) {
@@ -164,8 +162,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	if err := json.NewDecoder(resp.Body).Decode(to); err != nil {
 		return fmt.Errorf("admin: %s: what answers there is no prism of this version: %w", c.path, err)
 	}
-	_, err = io.Copy(io.Discard, resp.Body) // so that the connection serves again
-	return err
+	return nil
 }
 
 // maxComplaint bounds the text of an error that is shown, in bytes.

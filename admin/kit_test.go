@@ -100,7 +100,6 @@ func (b *bed) start(a admin.Options) {
 		case <-time.After(patience):
 			b.t.Error("the server does not stop")
 		}
-		b.client.Close()
 	}
 	b.t.Cleanup(b.stop)
 }

@@ -21,7 +21,7 @@ type Options struct {
 	Logger *slog.Logger  // default: slog.Default()
 
 	MaxConnections int           // open at once; default 32
-	Patience       time.Duration // with each step of a client: a request, a read of a part of the answer; default 10 s
+	Patience       time.Duration // with each step of a client: a request, a read of a part of the answer; default 30 s
 }
 
 // maxViews is how many rows of indexes are sent at once.
@@ -45,7 +45,7 @@ func New(o Options) *Server {
 		o.MaxConnections = 32
 	}
 	if o.Patience <= 0 {
-		o.Patience = 10 * time.Second
+		o.Patience = 30 * time.Second
 	}
 	s := &Server{
 		o: o, log: o.Logger, info: Info{PID: os.Getpid(), Run: rand.Text(), Mounts: []Mount{}},

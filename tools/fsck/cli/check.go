@@ -39,10 +39,9 @@ func (c check) look(ctx context.Context, o checker.Options) (checker.Report, err
 		r, err := checker.Mount(ctx, diskfs.OS(), c.Path, o)
 		return r, c.refused(err, "check")
 	}
-	client, served, err := c.served(ctx)
+	served, err := c.served(ctx)
 	if err != nil {
 		return checker.Report{}, err
 	}
-	defer client.Close()
 	return checker.Online(ctx, diskfs.OS(), served.Dir, served, o)
 }

@@ -27,24 +27,18 @@ func (o Online) Validate() error {
 
 func (o Online) wanted() bool { return o.Online || o.Socket != "" }
 
-// served finds the mount at the program that serves it. The caller closes the client.
-func (o Online) served(ctx context.Context) (*admin.Client, *admin.Served, error) {
+// served finds the mount at the program that serves it.
+func (o Online) served(ctx context.Context) (*admin.Served, error) {
 	socket := o.Socket
 	if socket == "" {
 		noted, known := mount.ReadAdmin(diskfs.OS(), o.Path)
 		if !known {
-			return nil, nil, fmt.Errorf("no program says that it can be asked about %s: "+
+			return nil, fmt.Errorf("no program says that it can be asked about %s: "+
 				"either none serves it, and --online is not needed, or it has no admin_socket, or it is elsewhere: name it with --socket", o.Path)
 		}
 		socket = noted
 	}
-	c := admin.NewClient(socket)
-	s, err := c.Find(ctx, o.Path)
-	if err != nil {
-		c.Close()
-		return nil, nil, err
-	}
-	return c, s, nil
+	return admin.NewClient(socket).Find(ctx, o.Path)
 }
 
 // refused adds to the refusal of a locked mount what can be done about it.
@@ -55,8 +49,8 @@ func (o Online) refused(err error, command string) error {
 	}
 	socket, known := mount.ReadAdmin(diskfs.OS(), o.Path)
 	if !known {
-		return fmt.Errorf("%w (with an admin_socket in its configuration, fsck %s --online could read it)", err, command)
+		return fmt.Errorf("%w (with an admin_socket in its configuration, fsck %s --online could read it as it is)", err, command)
 	}
-	return fmt.Errorf("%s is running under %s: use fsck %s --online --socket %s %s, or stop it (%w)",
-		o.Path, locked.Owner, command, socket, o.Path, err)
+	return fmt.Errorf("%s is running under %s: use fsck %s --online --socket %s %s, or stop it",
+		o.Path, locked.Owner, command, socket, o.Path)
 }

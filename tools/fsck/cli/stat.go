@@ -37,11 +37,10 @@ func (c stat) look(ctx context.Context) (t held, err error) {
 		t.Stats, err = checker.Stat(ctx, diskfs.OS(), c.Path)
 		return t, c.refused(err, "stat")
 	}
-	client, served, err := c.served(ctx)
+	served, err := c.served(ctx)
 	if err != nil {
 		return t, err
 	}
-	defer client.Close()
 	figures, err := served.Stat(ctx)
 	if err != nil {
 		return t, err
