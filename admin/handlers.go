@@ -121,13 +121,11 @@ func (s *Server) store(r *http.Request) (*disk.Store, error) {
 	if st, ok := s.stores[name]; ok {
 		return st, nil
 	}
-	info, err := os.Stat(name)
-	for _, dir := range dirs {
-		if err != nil {
-			break
-		}
-		if own, err := os.Stat(dir); err == nil && os.SameFile(info, own) {
-			return s.stores[dir], nil
+	if asked, err := os.Stat(name); err == nil {
+		for _, dir := range dirs {
+			if own, err := os.Stat(dir); err == nil && os.SameFile(asked, own) {
+				return s.stores[dir], nil
+			}
 		}
 	}
 	return nil, refuse(http.StatusNotFound, "%s is no mount of this program; there are: %s", name, served)

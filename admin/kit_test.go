@@ -26,7 +26,7 @@ import (
 )
 
 // patience is that of tests: nothing that is waited for takes as long.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // bed is a store that is served on a socket.
 type bed struct {

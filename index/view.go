@@ -81,8 +81,8 @@ const dumped = string(tagMeta) + string(tagSegment) + string(tagBlob) + string(t
 // WriteTo writes all rows but tombstones, for a Dump to read: "prism rows 1\n", then for each row the lengths of key and
 // value, a byte each, and both. First comes the meta row, then those of segments, of blobs, and of the order. The
 // end is two bytes of 0 and the number of rows, 8 bytes, little-endian; a fault of the index is a byte of 0, one that
-// says whether something is damaged, and a message with its length before it, 2 bytes. What the index keeps from writing
-// while w does not take it is one snapshot, and nothing else.
+// says whether something is damaged, and a message with its length before it, 2 bytes. While w does not take what is
+// written, nothing waits but what Pebble would give back.
 func (v *View) WriteTo(w io.Writer) (int64, error) {
 	out := counted{w: w}
 	buf := append(make([]byte, 0, dumpChunk+2+2*maxRow), dumpMagic...)
