@@ -38,6 +38,9 @@ type Index struct {
 	closeOnce sync.Once
 	closeErr  error
 	closing   chan struct{} // closed when Close begins
+
+	viewing sync.Mutex // held for moments, and while a view is made or closed
+	views   map[*View]struct{}
 }
 
 // Get looks a blob up. It allocates nothing but what Pebble does: a few bytes for each table that it asks. A failed index
@@ -146,6 +149,7 @@ func (x *Index) close() error {
 		case <-x.Failed():
 		}
 	}
+	x.closeViews()
 	err := x.closePebble()
 	if failure := x.Err(); failure != nil {
 		x.abandon()

@@ -32,6 +32,7 @@ func Open(o Options) (*Index, error) {
 		cache:     pebble.NewCache(o.CacheBytes),
 		keys:      sync.Pool{New: func() any { return new([blobKeySize]byte) }},
 		closing:   make(chan struct{}),
+		views:     map[*View]struct{}{},
 	}
 	x.reads.quiet, x.writes.quiet = make(chan struct{}), make(chan struct{})
 	disk, monitor := vfs.WithDiskHealthChecks(o.FS, slowWrite, nil, x.diskSlow)

@@ -129,21 +129,23 @@ func mustBeMount(fsys diskfs.FS, dir string) error {
 
 // checker is one run over one mount.
 type checker struct {
-	fsys  diskfs.FS
-	mnt   *mount.Mount
-	super mount.Superblock // a guess, if that of mnt is damaged
-	o     Options
-	ix    *index.Index // nil: it is damaged
-	lost  bool         // the index is damaged, or empty although there are segments: these speak for themselves
-	rows  rows
-	buf   []byte // room for a payload, of the run itself
+	fsys   diskfs.FS
+	mnt    *mount.Mount
+	super  mount.Superblock // a guess, if that of mnt is damaged
+	o      Options
+	ix     *index.Index // nil: it is damaged, or another process has it
+	served *live        // nil: the mount is at rest
+	lost   bool         // the index is damaged, or empty although there are segments: these speak for themselves
+	rows   rows
+	buf    []byte // room for a payload, of the run itself
 
 	payloads *payloads
 
-	mu    sync.Mutex // the readers of payloads take it
-	rep   *Report
-	done  int64 // for Progress
-	total int64
+	mu     sync.Mutex // the readers of payloads take it
+	rep    *Report
+	doubts []Finding // of a mount that is served: to be asked about
+	done   int64     // for Progress
+	total  int64
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -151,9 +153,11 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	flaws, err := c.inspectIndex()
-	if err != nil {
-		return err
+	var flaws []index.Flaw
+	if c.served == nil {
+		if flaws, err = c.inspectIndex(); err != nil {
+			return err
+		}
 	}
 	segs, err := c.openIndex(ctx, len(files))
 	if c.ix != nil {
@@ -165,15 +169,22 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if !c.lost {
+		if err := c.checkOrder(ctx); err != nil {
+			return err
+		}
+	} else if c.served != nil {
+		return nil // all that a served mount is held to is gone
+	}
 	c.payloads = c.startPayloads(ctx)
 	err = c.checkSegments(ctx, files, segs)
-	if err == nil && !c.lost {
-		err = c.checkOrder(ctx)
-	}
 	if err != nil {
 		c.payloads.cancel(err)
 	}
-	if err := c.payloads.end(); err != nil || c.ix == nil {
+	if err = c.payloads.end(); err == nil {
+		err = c.settleDoubts(ctx)
+	}
+	if err != nil || c.ix == nil {
 		return err
 	}
 	err = c.ix.Close()
@@ -197,7 +208,10 @@ func (c *checker) checkSegments(ctx context.Context, files map[segments.ID]struc
 		row, known := segs[id]
 		_, there := files[id]
 		s := &segment{checker: c, id: id, row: row, known: known, rows: c.rows[id]}
-		if err := s.check(there); err != nil {
+		if err := s.check(ctx, there); err != nil {
+			return err
+		}
+		if err := c.settleDoubts(ctx); err != nil {
 			return err
 		}
 	}
@@ -246,9 +260,14 @@ func (c *checker) find(k Kind, id segments.ID, format string, args ...any) {
 
 // findAt notes a finding about a record.
 func (c *checker) findAt(k Kind, h blob.Hash, l segments.Location, format string, args ...any) {
-	c.add(Finding{
+	c.add(about(k, h, l, format, args...))
+}
+
+// about is a finding about a record.
+func about(k Kind, h blob.Hash, l segments.Location, format string, args ...any) Finding {
+	return Finding{
 		Kind: k, Segment: l.Segment, Slot: int64(l.Slot), Offset: l.Offset, Hash: h, Detail: fmt.Sprintf(format, args...),
-	})
+	}
 }
 
 // segmentFiles lists the files, by the ids in their names.
@@ -256,6 +275,12 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 	names, err := c.fsys.List(c.mnt.SegmentsDir())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nobody makes the folder where there is no superblock
 		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	if c.served != nil { // ids are claimed before they are used, and some were since
+		if c.mnt, err = mount.Look(c.fsys, c.mnt.Dir()); err != nil {
+			return nil, err
+		}
+		c.super = c.mnt.Superblock()
 	}
 	ceiling := c.super.IDCeiling
 	files := make(map[segments.ID]struct{}, len(names))
@@ -277,9 +302,11 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 // openIndex opens the index and reads its rows. One that is damaged, or that knows nothing of the files, is a finding;
 // the segments are then looked at by themselves.
 func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	x, err := c.newIndex()
+	var err error
+	if c.served == nil {
+		c.ix, err = c.newIndex()
+	}
 	if err == nil {
-		c.ix = x
 		var segs map[segments.ID]index.SegmentRow
 		if segs, err = c.readIndex(ctx, files); err == nil && !c.lost {
 			return segs, nil
@@ -311,11 +338,11 @@ func (c *checker) newIndex() (*index.Index, error) {
 
 // readIndex reads all but the order.
 func (c *checker) readIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	meta, known, err := c.ix.Meta()
+	meta, known, err := c.source().Meta()
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.ix.Segments()
+	list, err := c.source().Segments()
 	if err != nil {
 		return nil, err
 	}

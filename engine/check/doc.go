@@ -1,5 +1,6 @@
 // Package check looks at a mount that is not open, and says whether its superblock, its segments and its index agree.
-// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log.
+// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log. Online does
+// it while another process serves the mount, with that one's help.
 //
 // # What it holds a mount to
 //

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -92,8 +93,9 @@ const keptFindings = 1000
 
 // Report is what was found. Sizes are in bytes. As JSON its fields keep their names.
 type Report struct {
-	Dir      string `json:"dir"`
-	GoodStop bool   `json:"good_stop"` // the last run says that it ended in good order
+	Dir      string    `json:"dir"`
+	GoodStop bool      `json:"good_stop"`      // the last run says that it ended in good order
+	Taken    time.Time `json:"taken,omitzero"` // when its rows were read, while a process served it; zero: at rest
 
 	Blobs     int64               `json:"blobs"`      // blob rows
 	Bytes     int64               `json:"bytes"`      // their payloads
@@ -106,6 +108,7 @@ type Report struct {
 	Torn      int64               `json:"torn"`    // slots that were written and are not valid: a power cut leaves some
 	Read      int64               `json:"read"`    // payloads that were read and compared
 	Pending   int64               `json:"pending"` // things that the next open has to do
+	Gone      int64               `json:"gone"`    // records that were removed between Taken and the look at them
 
 	Findings []Finding      `json:"findings"` // the first 1,000, in the order of segments and offsets
 	Found    map[Kind]int64 `json:"found"`    // all of them
@@ -117,6 +120,17 @@ func newReport(dir string) *Report {
 
 // Clean says that nothing is wrong.
 func (r Report) Clean() bool { return len(r.Found) == 0 }
+
+// Condition says in words how a mount was met: goodStop and taken as in a Report.
+func Condition(goodStop bool, taken time.Time) string {
+	switch {
+	case !taken.IsZero():
+		return "as it was at " + taken.UTC().Format(time.RFC3339) + ", while it is served"
+	case goodStop:
+		return "the last run ended in good order"
+	}
+	return "the last run did not end in good order, or never was"
+}
 
 // add notes a finding.
 func (r *Report) add(f Finding) {
@@ -139,11 +153,7 @@ func (r *Report) sort() {
 // String is the report for people, in some lines.
 func (r Report) String() string {
 	var b strings.Builder
-	stop := "the last run ended in good order"
-	if !r.GoodStop {
-		stop = "the last run did not end in good order, or never was"
-	}
-	fmt.Fprintf(&b, "%s: %s\n", r.Dir, stop)
+	fmt.Fprintf(&b, "%s: %s\n", r.Dir, Condition(r.GoodStop, r.Taken))
 	fmt.Fprintf(&b, "%d blobs of %d bytes (%d on disk, %d of them of SD blobs)\n", r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes)
 	fmt.Fprintf(&b, "%d segment files, rows:", r.Files)
 	if len(r.Segments) == 0 {
@@ -153,8 +163,13 @@ func (r Report) String() string {
 		fmt.Fprintf(&b, " %d %s", r.Segments[state], state)
 	}
 	fmt.Fprintf(&b, "\n%d slots, %d of them dead; %d torn\n%d payloads read\n", r.Slots, r.Dead, r.Torn, r.Read)
-	if r.Pending > 0 {
+	if r.Pending > 0 && r.Taken.IsZero() {
 		fmt.Fprintf(&b, "%d things are left for the next open to finish\n", r.Pending)
+	} else if r.Pending > 0 {
+		fmt.Fprintf(&b, "%d things were not finished yet, and not judged\n", r.Pending)
+	}
+	if r.Gone > 0 {
+		fmt.Fprintf(&b, "%d records were removed meanwhile\n", r.Gone)
 	}
 	if r.Clean() {
 		b.WriteString("clean\n")

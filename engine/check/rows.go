@@ -41,6 +41,39 @@ func lengths(list []*row) (n int64) {
 // rows is all blob rows, by segment and then by slot.
 type rows map[segments.ID][]row
 
+// source is where the rows are read from. Its methods are called once each, in this order.
+type source interface {
+	Meta() (index.Meta, bool, error)
+	Segments() ([]index.SegmentRow, error)
+	All(fn func(blob.Hash, index.Entry) error) error
+	Order(fn func(index.OrderRow) error) error
+}
+
+// atRest is an index that nobody writes.
+type atRest struct{ *index.Index }
+
+// Order calls fn for every order row, from older to younger blobs.
+func (x atRest) Order(fn func(index.OrderRow) error) error {
+	cur, err := x.Cursor(0)
+	if err != nil {
+		return err
+	}
+	defer cur.Close()
+	for o, ok := cur.Next(); ok; o, ok = cur.Next() {
+		if err := fn(o); err != nil {
+			return err
+		}
+	}
+	return cur.Err()
+}
+
+func (c *checker) source() source {
+	if c.served != nil {
+		return c.served.view.Rows
+	}
+	return atRest{c.ix}
+}
+
 // ctxEvery is how many rows are read between two looks at the context.
 const ctxEvery = 4096
 
@@ -56,7 +89,7 @@ func (c *checker) readRows(ctx context.Context, list []index.SegmentRow) error {
 	}
 	r := c.rep
 	r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes = 0, 0, 0, 0
-	err := c.ix.All(func(h blob.Hash, e index.Entry) error {
+	err := c.source().All(func(h blob.Hash, e index.Entry) error {
 		of := c.rows[e.Segment]
 		if of == nil {
 			of = make([]row, 0, expected[e.Segment])
@@ -94,19 +127,15 @@ func (r rows) at(id segments.ID, slot uint32) []row {
 
 // checkOrder holds the order rows to the blob rows, both ways.
 func (c *checker) checkOrder(ctx context.Context) error {
-	cur, err := c.ix.Cursor(0)
-	if err != nil {
-		return c.indexError(err)
-	}
-	defer cur.Close()
 	n := 0
-	for o, ok := cur.Next(); ok; o, ok = cur.Next() {
+	err := c.source().Order(func(o index.OrderRow) error {
 		if n++; n%ctxEvery == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		c.matchOrder(o)
-	}
-	if err := cur.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return c.indexError(err)
 	}
 	for id, list := range c.rows {

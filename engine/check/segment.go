@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,18 +37,17 @@ type segment struct {
 func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) }
 
 // check looks at everything. An error ends the run.
-func (s *segment) check(there bool) error {
+func (s *segment) check(ctx context.Context, there bool) error {
 	if s.id == 0 {
 		s.find(SegmentMissing, 0, "%d blob rows name no segment", len(s.rows))
 		return nil
 	}
 	s.checkTotals()
 	if !there {
-		s.missing()
-		return nil
+		return s.missing(ctx)
 	}
 	switch {
-	case s.known || len(s.rows) > 0 || s.lost:
+	case s.known || len(s.rows) > 0 || s.lost || s.served != nil:
 	case s.rep.GoodStop:
 		s.find(SegmentUnknown, s.id, "the index has no row of it")
 	default:
@@ -58,18 +58,19 @@ func (s *segment) check(there bool) error {
 	defer s.letGo()
 	var err error
 	if s.hdr, err = s.file.Header(); err != nil {
-		s.unopened(err)
-		return nil
+		return s.unopened(ctx, err)
 	}
 	if err := s.readTombstones(); err != nil {
 		return err
 	}
 	s.checkRow()
-	whole, err := s.checkSlots()
+	whole, err := s.checkSlots(ctx)
 	if whole {
 		s.checkOverlaps()
 		s.checkLeak()
-		s.checkStrays()
+		if s.served == nil {
+			s.checkStrays()
+		}
 	}
 	s.spans = nil
 	if err != nil {
@@ -82,9 +83,10 @@ func (s *segment) check(there bool) error {
 		s.passed(int64(len(s.live)))
 		return nil
 	}
-	// What a process that was killed left in the page cache is to be read from the device, as all else.
-	if err := s.file.Sync(); err != nil {
-		s.find(Unreadable, s.id, "%v", err)
+	if s.served == nil { // what a process that was killed left in the page cache is to be read from the device, as all else
+		if err := s.file.Sync(); err != nil {
+			s.find(Unreadable, s.id, "%v", err)
+		}
 	}
 	return s.payloads.send(s)
 }
@@ -99,36 +101,36 @@ func (s *segment) letGo() {
 }
 
 // missing judges a segment without a file. While a segment is unlinked its row outlives the file for a moment.
-func (s *segment) missing() {
+func (s *segment) missing(ctx context.Context) error {
 	switch {
 	case len(s.rows) > 0:
-		s.find(SegmentMissing, s.id, "%d blobs are said to be in it", len(s.rows))
+		return s.suspect(ctx, s.whole(SegmentMissing, "%d blobs are said to be in it", len(s.rows)))
 	case s.rep.GoodStop && s.row.State != index.StateDoomed:
 		s.find(SegmentMissing, s.id, "its row says %s, with no blobs", s.row.State)
 	default:
 		s.pending()
 	}
+	return nil
 }
 
 // unopened judges a file that is no segment of this mount, or cannot be read. A power cut may leave a new file whose
 // header was not synced yet; nobody counts on that one.
-func (s *segment) unopened(err error) {
+func (s *segment) unopened(ctx context.Context, err error) error {
 	if !s.rep.GoodStop && !s.lost && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
-		return // it is pending
+		return nil // it is pending
 	}
 	if errors.Is(err, segments.ErrNewerVersion) {
-		s.add(Finding{
+		return s.suspect(ctx, Finding{
 			Kind: SegmentDamaged, Segment: s.id, Slot: NoSlot,
 			Detail: fmt.Sprintf("%d blobs are said to be in it: %v", len(s.rows), err),
 			Repair: "repair leaves the mount alone: run the version of prism that wrote it",
 		})
-		return
 	}
 	kind := Unreadable
 	if errors.Is(err, segments.ErrBadHeader) || !s.isRegular() {
 		kind = SegmentDamaged
 	}
-	s.find(kind, s.id, "%d blobs are said to be in it: %v", len(s.rows), err)
+	return s.suspect(ctx, s.whole(kind, "%d blobs are said to be in it: %v", len(s.rows), err))
 }
 
 func (s *segment) isRegular() bool {
@@ -137,7 +139,7 @@ func (s *segment) isRegular() bool {
 }
 
 func (s *segment) readTombstones() error {
-	if s.lost {
+	if s.lost || s.served != nil {
 		return nil
 	}
 	var err error

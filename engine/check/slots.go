@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -10,9 +11,11 @@ import (
 	"github.com/OdyseeTeam/prism/segments"
 )
 
-// settled says whether all that concerns a slot was finished: below the watermark, or by a run that ended in good order.
+// settled says whether all that concerns a slot was finished: below the watermark, by a run that ended in good order, or
+// by the process that serves the mount.
 func (s *segment) settled(slot uint32) bool {
-	return s.rep.GoodStop || s.lost || slot < s.row.Watermark
+	return s.rep.GoodStop || s.lost || slot < s.row.Watermark ||
+		s.served != nil && s.served.view.Whole && s.row.State != index.StateFailed
 }
 
 // fault notes what is wrong with a blob row, unless the next open will find out by itself.
@@ -21,19 +24,23 @@ func (s *segment) fault(k Kind, r *row, format string, args ...any) {
 		s.pending()
 		return
 	}
-	s.findAt(k, r.hash, r.location(s.id), format, args...)
+	f := about(k, r.hash, r.location(s.id), format, args...)
+	if s.served != nil {
+		s.doubt(f)
+		return
+	}
+	s.add(f)
 }
 
 // checkSlots joins the table with the blob rows: both are in the order of slots. It says whether it got to the end. An
 // error ends the run.
-func (s *segment) checkSlots() (whole bool, err error) {
+func (s *segment) checkSlots(ctx context.Context) (whole bool, err error) {
 	torn, err := s.file.Scan(0, s.slot)
 	switch {
 	case s.fatal != nil:
 		return false, s.fatal
 	case err != nil:
-		s.find(Unreadable, s.id, "%v", err)
-		return false, nil
+		return false, s.suspect(ctx, s.whole(Unreadable, "%v", err))
 	}
 	s.rep.Torn += int64(torn)
 	s.rowsWithoutSlot(math.MaxInt64)
@@ -130,6 +137,9 @@ func (s *segment) hasData(r *row, rec segments.Record) bool {
 
 // unindexed judges a slot that is valid and not dead, and that no blob row names.
 func (s *segment) unindexed(rec segments.Record) error {
+	if s.served != nil {
+		return nil // it came since the rows were read, or is about to be marked dead
+	}
 	if _, buried := s.tombs[rec.Slot]; buried || s.row.State == index.StateDoomed {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/OdyseeTeam/prism/engine"
 	checker "github.com/OdyseeTeam/prism/engine/check"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 )
@@ -15,31 +17,49 @@ import (
 // stat is the stat command.
 type stat struct {
 	Common
-	Path string `arg:"" help:"The mount: the folder that has the superblock."`
+	Online
 }
 
 // Run says what the mount holds.
 func (c stat) Run(s *Streams) error {
 	ctx, stop := Until()
 	defer stop()
-	t, err := checker.Stat(ctx, diskfs.OS(), c.Path)
+	t, err := c.look(ctx)
 	if err != nil {
 		return err
 	}
-	return s.result(c.JSON, held(t))
+	return s.result(c.JSON, t)
+}
+
+// look counts what the mount holds, at rest or while it is served.
+func (c stat) look(ctx context.Context) (t held, err error) {
+	if !c.wanted() {
+		t.Stats, err = checker.Stat(ctx, diskfs.OS(), c.Path)
+		return t, c.refused(err, "stat")
+	}
+	served, err := c.served(ctx)
+	if err != nil {
+		return t, err
+	}
+	figures, err := served.Stat(ctx)
+	if err != nil {
+		return t, err
+	}
+	t.Served = &figures
+	t.Stats, err = checker.StatOnline(ctx, diskfs.OS(), served.Dir, served)
+	return t, err
 }
 
 // held is what a mount holds, as a person reads it.
-type held checker.Stats
+type held struct {
+	checker.Stats
+	Served *engine.Stats `json:",omitempty"` // the figures of the program that serves it; nil: at rest
+}
 
 // String is a screen of it.
 func (t held) String() string {
 	var b strings.Builder
-	stop := "the last run ended in good order"
-	if !t.GoodStop {
-		stop = "the last run did not end in good order, or never was"
-	}
-	fmt.Fprintf(&b, "%s: %s\n\n", t.Dir, stop)
+	fmt.Fprintf(&b, "%s: %s\n\n", t.Dir, checker.Condition(t.GoodStop, t.Taken))
 	w := tabwriter.NewWriter(&b, 0, 0, 3, ' ', tabwriter.AlignRight)
 	row := func(cells ...any) {
 		for _, c := range cells {
@@ -95,6 +115,9 @@ func (t held) states() string {
 }
 
 func (t held) scrub() string {
+	if t.Served != nil {
+		return servedScrub(t.Served.Scrub)
+	}
 	const day = 24 * time.Hour
 	switch at := t.Scrub; {
 	case at == nil:
@@ -104,6 +127,21 @@ func (t held) scrub() string {
 	default:
 		return fmt.Sprintf("scrub: at segment %d slot %d, began %s, %d days ago", at.Segment, at.Slot, at.Began.UTC().Format(time.DateTime), time.Since(at.Began)/day)
 	}
+}
+
+// servedScrub is what the program says that scrubs.
+func servedScrub(st engine.ScrubStats) string {
+	if st.Period == 0 {
+		return "scrub: off"
+	}
+	at := "none has begun"
+	switch {
+	case st.Began.After(time.Now()):
+		at = "the next begins " + st.Began.UTC().Format(time.RFC3339)
+	case !st.Began.IsZero():
+		at = fmt.Sprintf("%.1f %% done, began %s", 100*st.Done, st.Began.UTC().Format(time.RFC3339))
+	}
+	return fmt.Sprintf("scrub: %s; since the start %d blobs of %s, %d findings", at, st.Blobs, size(st.Bytes), st.Findings)
 }
 
 // writeBlobs lists blobs; the hash stands last, because it is long.
