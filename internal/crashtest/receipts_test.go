@@ -51,8 +51,12 @@ type keeper struct {
 	blobs blobs
 	sent  atomic.Int64 // bytes of the blobs that were offered
 
-	kill    func(*node) // ends a life
-	recheck func()      // looks at what was promised, while the last reflector runs; set where there is a catalogue
+	// kill ends a life: it calls end, which ends the load, and kills the reflector, or leaves it to live on.
+	kill    func(p *node, end func()) (livesOn bool)
+	alive   *node        // the reflector that lives on, or nil
+	recheck func()       // looks at what was promised, while a reflector runs; set where there is a catalogue
+	refuses bool         // uploads may be refused while the catalogue is away
+	outages atomic.Int64 // begins and ends of the times when it is: odd in between
 
 	mu       sync.Mutex
 	next     int              // number of the next blob
@@ -71,14 +75,15 @@ type keeper struct {
 func newKeeper(t *testing.T, seed uint64, store string) *keeper {
 	return &keeper{
 		t: t, rng: rand.New(rand.NewPCG(seed, 3)), store: store, blobs: blobs{seed: seed, full: 0.05},
-		open: map[int]struct{}{}, promised: map[int]struct{}{}, kill: func(n *node) { n.Kill() },
+		open: map[int]struct{}{}, promised: map[int]struct{}{},
+		kill: func(n *node, end func()) bool { end(); n.Kill(); return false },
 	}
 }
 
 func (k *keeper) run() {
 	for n, life := range lives(k.rng, *receiptKills) {
 		k.life(n, life)
-		if k.rng.IntN(4) == 0 {
+		if k.alive == nil && k.rng.IntN(4) == 0 {
 			k.killWhileOpening()
 		}
 	}
@@ -134,22 +139,37 @@ func (k *keeper) life(n int, length time.Duration) {
 		k.t.Fatal(err)
 	}
 	noFaults(k.t, all)
-	over.Store(true)
-	k.kill(p)
+	livesOn := k.kill(p, func() { over.Store(true) })
 	clients.Wait()
+	if livesOn {
+		k.alive = p
+		k.recheck()
+	}
 	k.cut += len(k.open)
 	k.t.Logf("kill %2d: after %4d ms, %4d blobs promised, %2d uploads cut", n+1, length.Milliseconds(), len(k.fresh), len(k.open))
 }
 
-// upload uploads blobs over one connection. Until the program is over every upload must end well. It is for many
-// goroutines.
+// upload uploads blobs, one after the other. Until the program is over every upload must end well, but for those that
+// may be refused. It is for many goroutines.
 func (k *keeper) upload(p *node, rng *rand.Rand, over *atomic.Bool, allowed func() bool) {
+	for !over.Load() {
+		outage, err := k.uploadTo(p, rng, over, allowed)
+		if err == nil || over.Load() {
+			return
+		}
+		if !k.refuses || outage%2 == 0 && outage == k.outages.Load() {
+			k.t.Errorf("an upload to a program that was not killed: %v", err)
+			return
+		}
+		time.Sleep(200 * time.Millisecond) // the next one would be refused at once
+	}
+}
+
+// uploadTo is upload over one connection. outage is what outages was when the upload that failed began.
+func (k *keeper) uploadTo(p *node, rng *rand.Rand, over *atomic.Bool, allowed func() bool) (outage int64, err error) {
 	c, err := reflectclient.Dial(k.t.Context(), p.receiver, reflectclient.Options{})
 	if err != nil {
-		if !over.Load() {
-			k.t.Error(err)
-		}
-		return
+		return 0, err
 	}
 	defer c.Close()
 	for !over.Load() {
@@ -157,18 +177,24 @@ func (k *keeper) upload(p *node, rng *rand.Rand, over *atomic.Bool, allowed func
 			time.Sleep(time.Millisecond)
 			continue
 		}
-		i := k.choose(rng)
-		v := k.blobs.verified(i)
-		k.sent.Add(v.Size())
-		r, err := c.Upload(k.t.Context(), v, stream.Sniff(v.Bytes()))
-		if err != nil {
-			if !over.Load() {
-				k.t.Errorf("an upload to a program that was not killed: %v", err)
-			}
-			return
+		outage = k.outages.Load()
+		if err := k.uploadOne(c, k.choose(rng)); err != nil {
+			return outage, err
 		}
-		k.promise(i, v, r)
 	}
+	return outage, nil
+}
+
+// uploadOne uploads a blob, and notes what it is told. It is for many goroutines.
+func (k *keeper) uploadOne(c *reflectclient.Client, i int) error {
+	v := k.blobs.verified(i)
+	k.sent.Add(v.Size())
+	r, err := c.Upload(k.t.Context(), v, stream.Sniff(v.Bytes()))
+	if err != nil {
+		return err
+	}
+	k.promise(i, v, r)
+	return nil
 }
 
 // choose gives the number of the next blob to offer: now and then one that another connection may be sending. It is for
@@ -258,14 +284,18 @@ func (k *keeper) look(p *node, i int, promised bool, buf []byte) (there bool, er
 	}
 }
 
-// restart starts a reflector, looks at what it should have, and ends the uploads that were cut.
+// restart starts a reflector, unless one lives on, looks at what it should have, and ends the uploads that were cut.
 func (k *keeper) restart() *node {
 	k.t.Helper()
-	p := k.start()
-	took := p.awaitReady(k.t)
-	k.starts = append(k.starts, took)
-	if took > slowestStart {
-		k.t.Errorf("the start after a kill took %v", took)
+	p := k.alive
+	k.alive = nil
+	if p == nil {
+		p = k.start()
+		took := p.awaitReady(k.t)
+		k.starts = append(k.starts, took)
+		if took > slowestStart {
+			k.t.Errorf("the start after a kill took %v", took)
+		}
 	}
 	older := slices.Clone(k.settled)
 	k.rng.Shuffle(len(older), func(i, j int) { older[i], older[j] = older[j], older[i] })

@@ -196,36 +196,6 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestEvictionsAreFollowed holds the cap by bytes, with the database up and down, in both modes and at every level of
-// tracking, and demands that the catalogue follows.
-func TestEvictionsAreFollowed(t *testing.T) {
-	for _, mode := range modes {
-		for _, sync := range []dbbacked.Sync{dbbacked.WriteBehind, dbbacked.WriteThrough} {
-			t.Run(string(mode)+", "+string(sync), func(t *testing.T) {
-				r := newRig(t, mode)
-				r.cap, r.opts.Sync = 96*mib, sync
-				r.open()
-				for i := range 150 {
-					if i == 100 && sync == dbbacked.WriteBehind {
-						r.cat.mood.Store(gone)
-					}
-					v := storetest.Blob(t, uint64(i), mib)
-					eventually(t, "room", func() bool {
-						err := r.Put(t.Context(), v, blob.KindContent)
-						if err != nil && !errors.Is(err, blob.ErrFull) {
-							t.Fatal(err)
-						}
-						return err == nil
-					})
-				}
-				eventually(t, "evictions", func() bool { return r.disk.Stats().Evicted > 20 })
-				r.cat.mood.Store(here)
-				agree(t, r.disk, r.cat)
-			})
-		}
-	}
-}
-
 // TestKilled demands that after a kill, or with a journal that was cut, damaged or deleted, the two come to agree.
 func TestKilled(t *testing.T) {
 	for _, mode := range modes {
