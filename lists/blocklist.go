@@ -22,9 +22,10 @@ type BlocklistOptions struct {
 	Hubs []string
 	// HubTimeout bounds one question to a hub. Default 30 s.
 	HubTimeout time.Duration
-	// Apply is called for each hash that is listed, at least once in the life of the process, from one goroutine. One that
-	// fails ends the refresh, and is called again at the next one, and so are others. nil: nothing is to be done.
-	Apply func(context.Context, blob.Hash) error
+	// Apply is called with all hashes that are listed, at most ApplyAtOnce at a time and at least once in the life of the
+	// process, from one goroutine. It does not keep the slice. A call that fails ends the refresh, and is made again at the
+	// next one, and so are others. nil: nothing is to be done.
+	Apply func(context.Context, []blob.Hash) error
 }
 
 // Blocklist is the list of blocked SD blobs. All methods are safe for concurrent use.
@@ -54,6 +55,9 @@ const outputRecord = 32 + 4 + 1 + blob.HashSize
 
 // outputsAtOnce is how many outputs are looked up before what they hold is kept: what a crash costs.
 const outputsAtOnce = 10_000
+
+// ApplyAtOnce is the most hashes in one call of Apply.
+const ApplyAtOnce = 1000
 
 // OpenBlocklist reads the last good state and begins to refresh it. An error says which option is wrong.
 func OpenBlocklist(o BlocklistOptions) (*Blocklist, error) {
@@ -279,12 +283,23 @@ func (b *Blocklist) apply(ctx context.Context) error {
 	if b.opt.Apply == nil || now == b.applied {
 		return nil
 	}
-	err := now.beyond(b.applied, func(h blob.Hash) error {
-		if err := b.opt.Apply(ctx, h); err != nil {
-			return fmt.Errorf("block %s: %w", h.Short(), err)
+	batch := make([]blob.Hash, 0, min(ApplyAtOnce, len(now.hashes)))
+	apply := func() error {
+		if err := b.opt.Apply(ctx, batch); err != nil {
+			return fmt.Errorf("block %d hashes from %s on: %w", len(batch), batch[0].Short(), err)
 		}
+		batch = batch[:0]
 		return ctx.Err()
+	}
+	err := now.beyond(b.applied, func(h blob.Hash) error {
+		if batch = append(batch, h); len(batch) < ApplyAtOnce {
+			return nil
+		}
+		return apply()
 	})
+	if err == nil && len(batch) > 0 {
+		err = apply()
+	}
 	if err == nil {
 		b.applied = now
 	}

@@ -61,8 +61,9 @@ type StreamKnower interface {
 
 // Blocker is what stores have that can refuse blobs for good.
 type Blocker interface {
-	// Block has Wants refuse a blob from now on, durably. It deletes nothing.
-	Block(ctx context.Context, h blob.Hash) error
+	// Block has Wants refuse blobs from now on, durably. It deletes nothing. Those that are blocked already are no error,
+	// and cost little. An error may leave some of them blocked.
+	Block(ctx context.Context, hashes []blob.Hash) error
 }
 
 // Watched is what stores have from which blobs go, or to which they come, without a call of their user.

@@ -14,7 +14,7 @@ import (
 	"github.com/OdyseeTeam/prism/stores"
 )
 
-// applyTimeout bounds what is done with one blocked hash.
+// applyTimeout bounds one call of a store for what is blocked.
 const applyTimeout = 30 * time.Second
 
 // stateDir is the folder of the lists' states: beside the configuration, unless it says otherwise.
@@ -73,23 +73,29 @@ func (p *program) gate(token string) *httpd.TokenGate {
 	return g
 }
 
-// blockIn is what is done with a blocked hash in a store, or nil for nothing.
-func blockIn(store stores.Store, deletes bool) func(context.Context, blob.Hash) error {
+// blockIn is what is done with blocked hashes in a store, or nil for nothing.
+func blockIn(store stores.Store, deletes bool) func(context.Context, []blob.Hash) error {
 	blocker, blocks := stores.As[stores.Blocker](store)
 	if !blocks && !deletes {
 		return nil
 	}
-	return func(ctx context.Context, h blob.Hash) error {
+	within := func(ctx context.Context, call func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 		defer cancel()
+		return call(ctx)
+	}
+	return func(ctx context.Context, hashes []blob.Hash) error {
 		if blocks {
-			if err := blocker.Block(ctx, h); err != nil {
+			if err := within(ctx, func(ctx context.Context) error { return blocker.Block(ctx, hashes) }); err != nil {
 				return err
 			}
 		}
-		if deletes {
-			if err := supported(store.Delete(ctx, h)); err != nil {
-				return fmt.Errorf("delete: %w", err)
+		if !deletes {
+			return nil
+		}
+		for _, h := range hashes {
+			if err := within(ctx, func(ctx context.Context) error { return supported(store.Delete(ctx, h)) }); err != nil {
+				return fmt.Errorf("delete %s: %w", h.Short(), err)
 			}
 		}
 		return nil

@@ -73,10 +73,8 @@ func TestCatalogue(t *testing.T) {
 			}
 			fresh := content(3, 500)
 			other := descriptor(fresh)
-			for _, data := range [][]byte{fresh, other, sd} {
-				if err := blocker.Block(t.Context(), blob.Sum(data)); err != nil {
-					t.Fatal(err)
-				}
+			if err := blocker.Block(t.Context(), []blob.Hash{blob.Sum(fresh), blob.Sum(other), blob.Sum(sd)}); err != nil {
+				t.Fatal(err)
 			}
 			c.say(offer(fresh))
 			c.hear(`{"send_blob":false}`)

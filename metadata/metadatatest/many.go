@@ -61,6 +61,7 @@ func (s *suite) largeBatches() {
 			s.Fatalf("accessed at %v, want %v", r.Accessed, at[r.Hash])
 		}
 	}
+	s.ok(s.c.Block(s.Context(), h[n/3:n/2])) // the others of a batch are blocked later, each among some that are
 	s.ok(s.c.Block(s.Context(), h))
 	if st, err := s.c.Status(s.Context(), h[n-1]); err != nil || !st.Blocked {
 		s.Errorf("Status %v, %v", st, err)

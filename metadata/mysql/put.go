@@ -246,8 +246,12 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
 		err := c.run(ctx, "note blocked blobs", func(ctx context.Context, s *session) error {
-			return s.one(ctx, len(batch) <= s.listFit(), func() error {
-				return s.eachList(batch, func(marks string, args []any) error {
+			fresh, err := s.notBlocked(ctx, batch)
+			if err != nil || len(fresh) == 0 {
+				return err
+			}
+			return s.one(ctx, len(fresh) <= s.listFit(), func() error {
+				return s.eachList(fresh, func(marks string, args []any) error {
 					values := strings.ReplaceAll(marks, "?", "(?)")
 					_, err := s.exec(ctx, "INSERT INTO blocked (hash) VALUES "+values+" ON DUPLICATE KEY UPDATE hash = blocked.hash", args...)
 					return err
@@ -259,6 +263,30 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 		}
 	}
 	return nil
+}
+
+// notBlocked are the hashes that are not noted as blocked, in their order. A list that is applied once more writes nothing.
+func (s *session) notBlocked(ctx context.Context, hashes []blob.Hash) ([]blob.Hash, error) {
+	blocked := make(map[blob.Hash]struct{}, len(hashes))
+	err := s.eachList(hashes, func(marks string, args []any) error {
+		return s.query(ctx, "SELECT hash FROM blocked WHERE hash IN ("+marks+")", args, func(rows *sql.Rows) error {
+			var text string
+			if err := rows.Scan(&text); err != nil {
+				return err
+			}
+			if h, ok := s.t.read(text); ok {
+				blocked[h] = struct{}{}
+			}
+			return nil
+		})
+	})
+	var fresh []blob.Hash
+	for _, h := range hashes {
+		if _, ok := blocked[h]; !ok {
+			fresh = append(fresh, h)
+		}
+	}
+	return fresh, err
 }
 
 func sorted(hashes []blob.Hash) []blob.Hash {

@@ -178,9 +178,9 @@ func (s *Store) MissingForStream(ctx context.Context, sd blob.Hash) (missing []b
 }
 
 // Block implements stores.Blocker: in the catalogue.
-func (s *Store) Block(ctx context.Context, h blob.Hash) error {
-	if err := s.cat.Block(ctx, []blob.Hash{h}); err != nil {
-		return s.failed(ctx, "block", h, err)
+func (s *Store) Block(ctx context.Context, hashes []blob.Hash) error {
+	if err := s.cat.Block(ctx, hashes); err != nil {
+		return s.failed(ctx, "block", fmt.Sprintf("%d blobs", len(hashes)), err)
 	}
 	return nil
 }
@@ -228,12 +228,12 @@ func (s *Store) ask(ctx context.Context, question func(context.Context) error) e
 }
 
 // failed is the error of a call that the catalogue has failed.
-func (s *Store) failed(ctx context.Context, call string, h blob.Hash, err error) error {
+func (s *Store) failed(ctx context.Context, call, what string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %s %s: %w", s.name, call, h.Short(), context.Cause(ctx))
+		return fmt.Errorf("%s: %s %s: %w", s.name, call, what, context.Cause(ctx))
 	}
 	s.report(err)
-	return fmt.Errorf("%s: %s %s: %w: %w", s.name, call, h.Short(), blob.ErrUnavailable, err)
+	return fmt.Errorf("%s: %s %s: %w: %w", s.name, call, what, blob.ErrUnavailable, err)
 }
 
 // ready is the error of a call whose context has ended.

@@ -101,7 +101,7 @@ func TestWantsAndBlocks(t *testing.T) {
 	f(true, false)
 	put(t, s, v, blob.KindContent)
 	f(false, false)
-	if err := s.Block(t.Context(), v.Hash()); err != nil {
+	if err := s.Block(t.Context(), []blob.Hash{v.Hash()}); err != nil {
 		t.Fatal(err)
 	}
 	f(false, true)
