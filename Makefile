@@ -77,7 +77,7 @@ crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
 crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
 crash: MIGRATE = $(GO) test -count=1 -timeout 60m -v ./tools/fsck/migrate
 .PHONY: crash
-crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, a repair after damage to every block, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
+crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, a repair after damage to every block, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, 100000 requests over HTTP/3 that are taken back, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	@# Thousands of small engines, opened and thrown away: collecting them less often saves a quarter of the time.
 	GOGC=400 GOMEMLIMIT=4GiB $(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
@@ -89,6 +89,7 @@ crash: ## 10000 power cuts in memory, all short sequences, every failing call, e
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
 	$(PROGRAM) -run '^TestCatalogue$$' -receipt-kills $(CATALOGUE_KILLS)
 	$(PROGRAM) -run '^TestDrainOf'
+	$(GO) test -count=1 -timeout 60m -v ./frontends/http3 -run '^TestResetStorm$$' -resets 100000
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
 	$(MIGRATE) -run '^TestKilled$$' -kills $(MIGRATIONS)
@@ -106,7 +107,7 @@ bench: ## run the benchmarks (BENCH=regexp PKGS=./engine/... for some of them)
 KEEP = -results $(CURDIR)/benchmarks/RESULTS.md
 .PHONY: bench-table
 bench-table: ## compare the disk tier with its bars, and keep benchmarks/RESULTS.md (root, fio, TMPDIR on the disk)
-	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(Put|PutAlways4KiB|Evict|GetWarm|Cold|Written|HitsWrite|Full)$$' -benchtime 3x ./benchmarks $(KEEP)
+	$(GO) test -timeout 60m -run '^$$' -bench '^Benchmark(Put|PutAlways4KiB|Evict|GetWarm|Cold|Written|HitsWrite|Full|Check1M|CheckData|CheckHash)$$' -benchtime 3x ./benchmarks $(KEEP)
 
 .PHONY: bench-long
 bench-long: ## the same for what takes long: 5 minutes of fills, 60 s of hits, 20 GiB

@@ -16,6 +16,14 @@ type Sink interface {
 // still on their way calls Flush before it waits for more. Errors show in the next Write.
 type Flusher interface{ Flush() }
 
+// PromptWriter is a writer that can tell a slow reader while it writes. A handle that lends it much memory wants that
+// back when the reader is slow: abandoned readers are many, and found out late.
+type PromptWriter interface {
+	// WritePrompt writes p as Write does, but only as long as the reader takes it promptly. It returns how much was
+	// taken: less than len(p), without an error, of a slow reader, for whom Write goes on with the rest.
+	WritePrompt(p []byte) (int, error)
+}
+
 // MinSinkWrite is the smallest write of mapped memory: buffered writers up the way copy what is not larger than 4,096
 // bytes in Go code. Handles send whatever is smaller from ordinary memory.
 const MinSinkWrite = 64 << 10

@@ -24,6 +24,7 @@ type Config struct {
 	Lists        Lists
 	Log          Log
 	DrainTimeout time.Duration // how long requests in flight may take once the program was told to stop
+	AdminSocket  string        // absolute path of the unix socket for fsck --online; empty: none
 }
 
 // Servers are the servers that were asked for; nil is none.
@@ -147,6 +148,7 @@ func Parse(file string, data []byte, lookup func(string) (string, bool), r *yaml
 	return parse(file, data, lookup, r, func(c *Config, m *yamlnode.Map) {
 		c.Servers.read(m)
 		c.Lists.read(m)
+		readSocket(m, "admin_socket", &c.AdminSocket)
 		m.NoEffect("database", "it belongs in upload.yaml")
 	})
 }
@@ -157,6 +159,7 @@ func ParseUpload(file string, data []byte, lookup func(string) (string, bool), r
 		c.Database = readDatabase(m)
 		m.NoEffect("servers", "an upload serves nothing")
 		m.NoEffect("lists", "an upload fetches no lists")
+		m.NoEffect("admin_socket", "an upload serves nothing")
 	})
 }
 

@@ -127,6 +127,8 @@ func TestValues(t *testing.T) {
 		c.Log, c.DrainTimeout = config.Log{Level: "debug", Format: "json"}, time.Minute
 	})
 	f("drain_timeout: 5000000000", func(c *config.Config) { c.DrainTimeout = 5 * time.Second })
+	f("admin_socket: /run/prism/admin.sock", func(c *config.Config) { c.AdminSocket = "/run/prism/admin.sock" })
+	f("admin_socket: ", func(*config.Config) {})
 	f("lists: {blocklist: {url: 'https://l.example/x', hubs: [a:1, b:2], interval: 12h, delete: true, serve: false}}", func(c *config.Config) {
 		c.Lists.Blocklist = config.Blocklist{Enabled: true, URL: "https://l.example/x", Hubs: []string{"a:1", "b:2"}, Interval: 12 * time.Hour, Delete: true}
 	})
@@ -171,7 +173,7 @@ func TestProblems(t *testing.T) {
 	const s = "store: {mem: }\n"
 	f(s+"server: {}", "f.yaml:2:1: server: unknown key; did you mean servers?")
 	f(s+"stores: {}", "f.yaml:2:1: stores: unknown key; did you mean store?")
-	f(s+"cache: {}", "f.yaml:2:1: cache: unknown key; known here: store, servers, lists, database, log, drain_timeout")
+	f(s+"cache: {}", "f.yaml:2:1: cache: unknown key; known here: store, servers, lists, admin_socket, database, log, drain_timeout")
 	f(s+s, "f.yaml:2:1: store: this key is here twice; the other one is in line 1")
 	f(s+"servers: {htpp: {port: 1}}", "f.yaml:2:11: servers.htpp: unknown key; did you mean http?")
 	f(s+"servers: {http: {prot: 1}}", "f.yaml:2:18: servers.http.prot: unknown key; did you mean port?")
@@ -198,6 +200,12 @@ func TestProblems(t *testing.T) {
 	f(s+"servers: {http3: {tls_cert: a}}", "f.yaml:2:18: servers.http3: tls_cert and tls_key belong together; give both, or none for a certificate of its own")
 	f(s+"drain_timeout: -1s", "f.yaml:2:16: drain_timeout: -1s is negative; write a duration such as 30s")
 	f(s+"drain_timeout: 20", "")
+	f(s+"admin_socket: admin.sock", `f.yaml:2:15: admin_socket: "admin.sock" is no absolute path; write one such as /run/prism/admin.sock`)
+	f(s+"admin_socket: '@prism'", `f.yaml:2:15: admin_socket: "@prism" is no absolute path; write one such as /run/prism/admin.sock`)
+	f(s+"admin_socket: /"+strings.Repeat("x", 107), "f.yaml:2:15: admin_socket: the path has 108 bytes, and that of a socket has 107 at most; choose a shorter one")
+	f(s+"admin_socket: /"+strings.Repeat("x", 106), "")
+	f(s+`admin_socket: "/run/\0"`, "f.yaml:2:15: admin_socket: a path has no zero bytes")
+	f(s+"admin_socket: {path: /run/a}", "f.yaml:2:15: admin_socket: want one value, not keys of its own")
 	f(s+"log: {level: verbose}", `f.yaml:2:14: log.level: "verbose" is not known; want debug or info or warn or error`)
 	f(s+"log: {level: warning}", `f.yaml:2:14: log.level: "warning" is not known; want debug or info or warn or error`)
 	f(s+"lists: {blocklist: {url: ftp://x, interval: 0s}}", `f.yaml:2:26: lists.blocklist.url: this is not an address such as https://example.com/`+"\n"+

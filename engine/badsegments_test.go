@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/check"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/engine/enginetest"
 	"github.com/OdyseeTeam/prism/segments"
 )
@@ -35,7 +37,7 @@ func eachStop(t *testing.T, f func(t *testing.T, b *badBed)) {
 	t.Run("good stop", func(t *testing.T) { f(t, newBad(t, true)) })
 	t.Run("bad stop", func(t *testing.T) { f(t, newBad(t, false)) })
 	t.Run("no index", func(t *testing.T) {
-		b := newBad(t, true)
+		b := newBad(t, true).clone()
 		b.loseIndex()
 		f(t, b)
 	})
@@ -152,13 +154,14 @@ func TestBadInput71RightCRCWrongHash(t *testing.T) {
 	}
 	b.mustMiss("in the slot alone", b.serves("another name in the slot alone", b.but(1)), 1)
 
-	b = newBad(t, true)
+	checktest.Except(t, "a record with a right CRC and another blob's name stays: only a checker that hashes finds it")
+	b = newBad(t, true).clone()
 	other := make([]byte, bedSizes[1])
 	b.write(b.path(1), b.recs[1].Offset, other)
 	b.forge(1, func(slot []byte) { binary.LittleEndian.PutUint32(slot[68:], segments.Checksum(other)) })
-	b.mustMiss("the row has the old checksum", b.clone().look("old row", open(t, bedOptions(b.clone().disk))), 1)
+	b.mustMiss("the row has the old checksum", b.clone().look("old row", openSmall(t, bedOptions(b.clone().disk))), 1)
 	b.loseIndex()
-	e := open(t, bedOptions(b.disk))
+	e := openSmall(t, bedOptions(b.disk))
 	b.must(e.WaitRecovered(t.Context()))
 	b.must(e.Close())
 	r, err = check.Mount(t.Context(), b.disk, enginetest.Dir, check.Options{Hashes: true})
@@ -245,7 +248,8 @@ func TestBadInput73FIFOInPlace(t *testing.T) {
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(filepath.Join(o.Dir, "segments", "0000000000000009.seg"), 0o600); err != nil {
+	fifo := filepath.Join(o.Dir, "segments", "0000000000000009.seg")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -260,6 +264,9 @@ func TestBadInput73FIFOInPlace(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+	if err := os.Remove(fifo); err != nil { // the rest of the mount is clean
+		t.Error(err)
 	}
 }
 

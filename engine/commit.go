@@ -264,8 +264,11 @@ func (e *Engine) buryThen(r removed, then func()) {
 // markDead marks a slot dead on disk. Where that fails, the next start finds the slot and does it.
 func (e *Engine) markDead(s *seg, slot uint32) {
 	err := s.MarkDead(slot)
+	if errors.Is(err, segments.ErrBadSlot) { // it was never written, or half of it, or it is damaged
+		err = s.EraseTorn(slot, slot+1)
+	}
 	switch {
-	case err == nil, errors.Is(err, segments.ErrBadSlot): // it was never written
+	case err == nil:
 	case s.isGone() && (errors.Is(err, fs.ErrClosed) || errors.Is(err, fs.ErrNotExist)):
 	default:
 		s.owes.Store(true)

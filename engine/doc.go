@@ -27,6 +27,6 @@
 //
 // # What it does not do
 //
-// It does not hash, fetch, or know any protocol. It does not repair: engine/check finds what is wrong with a mount that
-// is not open.
+// It does not hash, fetch, or know any protocol. It does not repair: engine/check finds what is wrong with a mount, with
+// View, Holds and HoldsSegment one that is open.
 package engine

@@ -11,6 +11,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/segments"
 )
 
@@ -28,6 +29,7 @@ func randomBlob(t testing.TB, n int) blob.Verified {
 
 func open(t testing.TB, o engine.Options) *engine.Engine {
 	t.Helper()
+	checktest.After(t, o.FS, o.Dir)
 	e, err := engine.Open(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/engine/enginetest"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 	"github.com/OdyseeTeam/prism/segments"
@@ -23,13 +24,14 @@ import (
 // answerTime is far more than any call may take on a disk that fails.
 const answerTime = 30 * time.Second
 
-// mountFS is a file system in memory with the folder of a mount.
+// mountFS is a file system in memory with the folder of a mount, which the checker looks at when the test ends.
 func mountFS(t *testing.T) *crashfs.FS {
 	t.Helper()
 	fs := crashfs.New()
 	if err := errors.Join(fs.Mkdir(enginetest.Dir), fs.SyncDir("/")); err != nil {
 		t.Fatal(err)
 	}
+	checktest.After(t, fs, enginetest.Dir)
 	return fs
 }
 
@@ -177,6 +179,9 @@ func TestUnreadableSegmentStays(t *testing.T) {
 		if _, err := os.Stat(foreign); err != nil {
 			t.Fatalf("the segment of a newer version: %v", err)
 		}
+	}
+	if err := os.Remove(foreign); err != nil { // the rest of the mount is clean
+		t.Error(err)
 	}
 }
 

@@ -340,7 +340,7 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 	}
 	slots, tail = row.Slots, hdr.PayloadAt()
 	var found []segments.Record
-	_, err = s.Scan(0, func(rec segments.Record) error {
+	torn, err := s.Scan(0, func(rec segments.Record) error {
 		slots = max(slots, rec.Slot+1)
 		tail = max(tail, rec.Offset+segments.Blocks(rec.Length))
 		if rec.Slot < l.from || rec.Dead || row.State == index.StateFailed {
@@ -363,6 +363,9 @@ func (e *Engine) readd(l leftover, hdr segments.Header, row index.SegmentRow) (s
 	})
 	if err == nil {
 		err = e.addFound(s, found)
+	}
+	if err == nil && torn > 0 {
+		err = s.EraseTorn(l.from, hdr.Slots()) // so that the checker can tell them from damage
 	}
 	return slots, tail, err
 }

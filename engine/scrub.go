@@ -157,10 +157,13 @@ func (e *Engine) scrubSegment(s *seg, wait float64, saved *time.Time) bool {
 		if err != nil || ent.Location != rec.Location {
 			return nil
 		}
-		if !e.scrubPause(time.Duration(wait * float64(n))) {
+		nap, naps := scrubNaps(wait, n)
+		if !e.scrubPause(time.Duration(wait*float64(n)) - time.Duration(naps)*nap) {
 			return errScrubEnded
 		}
-		e.scrubRecord(s, rec.Hash, ent)
+		if !e.scrubRecord(s, rec.Hash, ent, nap) {
+			return errScrubEnded
+		}
 		e.scrub.at.Slot = rec.Slot + 1
 		e.scrub.left.Add(-n)
 		if time.Since(*saved) > scrubSave {
@@ -177,6 +180,12 @@ func (e *Engine) scrubSegment(s *seg, wait float64, saved *time.Time) bool {
 
 // errScrubSegment ends a scan at the watermark: what is above it is for the next pass.
 var errScrubSegment = errors.New("engine: no more that is durable")
+
+// scrubNaps is how long, and how often, the read of a record of n bytes pauses between its pieces, so that a large one is no
+// burst. The pauses are short, because the record is pinned meanwhile.
+func scrubNaps(wait float64, n int64) (nap time.Duration, naps int64) {
+	return min(time.Duration(wait*segments.DirectPiece), scrubNap), (n - 1) / segments.DirectPiece
+}
 
 // scrubPause spreads the reads over the period, and then waits while the disk is at work for others. It says whether the
 // engine still runs.
@@ -195,12 +204,17 @@ func (e *Engine) scrubPause(d time.Duration) bool {
 	return true
 }
 
-// scrubRecord reads one record, which counts as no use of it.
-func (e *Engine) scrubRecord(s *seg, h blob.Hash, ent index.Entry) {
+// scrubRecord reads one record, which counts as no use of it, and says whether it got to its end.
+func (e *Engine) scrubRecord(s *seg, h blob.Hash, ent index.Entry, nap time.Duration) bool {
 	if !s.Hold(ent.Slot) {
-		return // it was removed meanwhile
+		return true // it was removed meanwhile
 	}
-	err := s.ProveOnDevice(h, ent.Location)
+	err := s.ProveSlowly(h, ent.Location, func() error {
+		if !e.scrubPause(nap) {
+			return errScrubEnded
+		}
+		return nil
+	})
 	if errors.Is(err, errors.ErrUnsupported) {
 		if e.scrub.buf == nil {
 			e.scrub.buf = make([]byte, 256<<10)
@@ -208,18 +222,22 @@ func (e *Engine) scrubRecord(s *seg, h blob.Hash, ent index.Entry) {
 		err = s.Verify(ent.Location, e.scrub.buf)
 	}
 	s.Unpin(ent.Slot)
+	if errors.Is(err, errScrubEnded) {
+		return false
+	}
 	if ofTheProcess(err) {
 		e.ioError("read", err)
-		return
+		return true
 	}
 	e.scrub.blobs.Add(1)
 	e.scrub.bytes.Add(int64(ent.Length))
 	if err == nil {
-		return
+		return true
 	}
 	e.scrub.findings.Add(1)
 	e.hot.drop(h)
 	e.readFailed(h, ent, fmt.Errorf("engine: scrub: %w", err))
+	return true
 }
 
 // scrubStats is a snapshot.

@@ -19,6 +19,8 @@ type Batch struct {
 	key [maxRow]byte
 	val [maxRow]byte
 	err error // the first thing that no row can hold
+
+	meta *Meta // set by it
 }
 
 // NewBatch makes an empty batch.
@@ -64,7 +66,10 @@ func (b *Batch) DeleteSegment(id segments.ID) {
 }
 
 // SetMeta writes the meta row.
-func (b *Batch) SetMeta(m Meta) { b.set(metaKey(), appendMeta(b.val[:0], &m)) }
+func (b *Batch) SetMeta(m Meta) {
+	b.set(metaKey(), appendMeta(b.val[:0], &m))
+	b.meta = &m
+}
 
 // Tombstone notes that a record above its segment's watermark was deleted: recovery, which finds its slot valid, must
 // not bring it back.
@@ -125,6 +130,9 @@ func (b *Batch) Commit(sync bool) error {
 		if err := b.x.sync(); err != nil {
 			return err
 		}
+	}
+	if b.meta != nil {
+		b.x.tidy.Store(b.meta.Clean)
 	}
 	return batch.Close()
 }

@@ -18,7 +18,7 @@ var (
 	// known; the folder can be moved away and the index rebuilt from segments.
 	ErrCorrupt = errors.New("index is corrupt")
 	// ErrNewerFormat: a later version of Prism wrote the index. It must be left alone.
-	ErrNewerFormat = errors.New("index has a newer format")
+	ErrNewerFormat = errors.New("index has a newer format: run the version of prism that wrote it")
 	// ErrLocked: the index is open already, here or in another process.
 	ErrLocked = errors.New("index is locked")
 	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped; where it is ErrCorrupt, the

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs/atomicfs"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index/guardfs"
@@ -17,6 +20,7 @@ import (
 // Index is the database of one mount. It is safe for concurrent use.
 type Index struct {
 	db      *pebble.DB
+	dir     string
 	guard   *guardfs.FS
 	cache   *pebble.Cache
 	lock    *pebble.Lock
@@ -28,11 +32,15 @@ type Index struct {
 	onFailure func(error)
 	watcher   sync.WaitGroup
 
-	reads     gate // calls that end by themselves, whatever the disk does to writes
-	writes    gate // calls that a failure may park for ever
+	reads     gate        // calls that end by themselves, whatever the disk does to writes
+	writes    gate        // calls that a failure may park for ever
+	tidy      atomic.Bool // the last thing said of the mount is that it is in good order: see closePebble
 	closeOnce sync.Once
 	closeErr  error
 	closing   chan struct{} // closed when Close begins
+
+	viewing sync.Mutex // held for moments, and while a view is made or closed
+	views   map[*View]struct{}
 }
 
 // Get looks a blob up. It allocates nothing but what Pebble does: a few bytes for each table that it asks. A failed index
@@ -141,6 +149,7 @@ func (x *Index) close() error {
 		case <-x.Failed():
 		}
 	}
+	x.closeViews()
 	err := x.closePebble()
 	if failure := x.Err(); failure != nil {
 		x.abandon()
@@ -166,13 +175,40 @@ func (x *Index) closePebble() error {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(x.db.Close(), x.lock.Close()) }()
+	go func() {
+		var err error
+		if x.tidy.Load() {
+			// Only what is in tables can be told from damage: a log without its end could be that of a power cut.
+			err = x.db.Flush()
+		}
+		err = errors.Join(err, x.db.Close())
+		if err == nil && x.tidy.Load() {
+			err = x.dropOlder()
+		}
+		done <- errors.Join(err, x.lock.Close())
+	}()
 	select {
 	case err := <-done:
 		return err
 	case <-x.Failed():
 		return nil
 	}
+}
+
+// dropOlder removes the manifests that are not in use, once the database is closed. Pebble keeps one, which may be torn:
+// that could not be told from damage either.
+func (x *Index) dropOlder() error {
+	current, err := atomicfs.ReadMarker(x.guard, x.dir, "manifest")
+	if err != nil || current == "" {
+		return err
+	}
+	names, err := x.guard.List(x.dir)
+	for _, name := range names {
+		if strings.HasPrefix(name, "MANIFEST-") && name != current {
+			err = errors.Join(err, x.guard.Remove(x.guard.PathJoin(x.dir, name)))
+		}
+	}
+	return err
 }
 
 // releaseWait is how long calls that the disk has not answered yet may hold up the end of a failed index.

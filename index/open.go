@@ -26,11 +26,13 @@ const slowWrite = 5 * time.Second
 func Open(o Options) (*Index, error) {
 	o = o.withDefaults()
 	x := &Index{
+		dir:       o.Dir,
 		log:       o.Logger,
 		onFailure: o.OnFailure,
 		cache:     pebble.NewCache(o.CacheBytes),
 		keys:      sync.Pool{New: func() any { return new([blobKeySize]byte) }},
 		closing:   make(chan struct{}),
+		views:     map[*View]struct{}{},
 	}
 	x.reads.quiet, x.writes.quiet = make(chan struct{}), make(chan struct{})
 	disk, monitor := vfs.WithDiskHealthChecks(o.FS, slowWrite, nil, x.diskSlow)
@@ -151,7 +153,7 @@ func (x *Index) checkFormat(dir string) error {
 	case err != nil:
 		return fmt.Errorf("%w: format version %q", ErrCorrupt, text)
 	case version > FormatVersion:
-		return fmt.Errorf("%w: Pebble %d, this program writes %d", ErrNewerFormat, version, FormatVersion)
+		return fmt.Errorf("%w (Pebble %d, this program writes %d)", ErrNewerFormat, version, FormatVersion)
 	}
 	// The format is marked last when a database is made. Without this Pebble would begin an empty one over the old.
 	if text, err = atomicfs.ReadMarker(x.guard, dir, "manifest"); err == nil && text == "" {

@@ -18,6 +18,8 @@ const (
 	defaultMemTableBytes = 2 << 20
 
 	maxOpenFiles = 256
+
+	filterBits = 10 // a key
 )
 
 // Options are what Open needs. FS and Dir must be set.
@@ -76,7 +78,7 @@ func (x *Index) pebbleOptions(o Options) *pebble.Options {
 
 	// A lookup of a missing blob asks the filters of all levels but the last, which Pebble reads for iterators only: it
 	// goes without. Hashes do not compress; order rows do in the lower levels, by a quarter.
-	p.Levels[0].FilterPolicy = bloom.FilterPolicy(10)
+	p.Levels[0].FilterPolicy = bloom.FilterPolicy(filterBits)
 	p.Levels[len(p.Levels)-1].FilterPolicy = pebble.NoFilterPolicy
 	p.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	return p

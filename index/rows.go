@@ -2,6 +2,7 @@ package index
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -40,6 +41,19 @@ func (s State) String() string {
 		return "failed"
 	}
 	return "unknown"
+}
+
+// MarshalText is String, for JSON.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(text []byte) error {
+	for *s = StateActive; *s <= StateFailed; *s++ {
+		if s.String() == string(text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("index: %q is no state of a segment", text)
 }
 
 // SegmentRow is what the index knows of one segment.

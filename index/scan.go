@@ -122,7 +122,12 @@ func (x *Index) scan(from, to []byte, fn func(k, v []byte) (bad string, more boo
 		return ErrClosed
 	}
 	defer x.reads.leave()
-	it, err := x.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+	return scan(x.db, from, to, fn)
+}
+
+// scan is Index.scan of whatever has rows, inside the gate.
+func scan(db pebble.Reader, from, to []byte, fn func(k, v []byte) (bad string, more bool)) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return readError("scan", err)
 	}

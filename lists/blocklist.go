@@ -22,8 +22,8 @@ type BlocklistOptions struct {
 	Hubs []string
 	// HubTimeout bounds one question to a hub. Default 30 s.
 	HubTimeout time.Duration
-	// Apply is called with all hashes that are listed, at most ApplyAtOnce at a time and at least once in the life of the
-	// process, from one goroutine. It does not keep the slice. A call that fails ends the refresh, and is made again at the
+	// Apply is called with the hashes that are listed, up to 10,000 at a time, each at least once in the life of the process,
+	// from one goroutine; the slice is its own until it returns. One that fails ends the refresh, and is called again at the
 	// next one, and so are others. nil: nothing is to be done.
 	Apply func(context.Context, []blob.Hash) error
 }
@@ -56,8 +56,8 @@ const outputRecord = 32 + 4 + 1 + blob.HashSize
 // outputsAtOnce is how many outputs are looked up before what they hold is kept: what a crash costs.
 const outputsAtOnce = 10_000
 
-// ApplyAtOnce is the most hashes in one call of Apply.
-const ApplyAtOnce = 1000
+// applyAtOnce is how many hashes Apply is given at most.
+const applyAtOnce = 10_000
 
 // OpenBlocklist reads the last good state and begins to refresh it. An error says which option is wrong.
 func OpenBlocklist(o BlocklistOptions) (*Blocklist, error) {
@@ -283,23 +283,12 @@ func (b *Blocklist) apply(ctx context.Context) error {
 	if b.opt.Apply == nil || now == b.applied {
 		return nil
 	}
-	batch := make([]blob.Hash, 0, min(ApplyAtOnce, len(now.hashes)))
-	apply := func() error {
-		if err := b.opt.Apply(ctx, batch); err != nil {
-			return fmt.Errorf("block %d hashes from %s on: %w", len(batch), batch[0].Short(), err)
+	err := now.beyond(b.applied, applyAtOnce, func(hashes []blob.Hash) error {
+		if err := b.opt.Apply(ctx, hashes); err != nil {
+			return fmt.Errorf("apply the block list: %w", err)
 		}
-		batch = batch[:0]
 		return ctx.Err()
-	}
-	err := now.beyond(b.applied, func(h blob.Hash) error {
-		if batch = append(batch, h); len(batch) < ApplyAtOnce {
-			return nil
-		}
-		return apply()
 	})
-	if err == nil && len(batch) > 0 {
-		err = apply()
-	}
 	if err == nil {
 		b.applied = now
 	}

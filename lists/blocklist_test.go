@@ -78,7 +78,6 @@ func TestBlocklistWithoutHub(t *testing.T) {
 type applied struct {
 	mu     sync.Mutex
 	hashes []blob.Hash
-	calls  []int // how many hashes each had
 	err    error
 }
 
@@ -89,7 +88,6 @@ func (a *applied) apply(_ context.Context, hashes []blob.Hash) error {
 		return a.err
 	}
 	a.hashes = append(a.hashes, hashes...)
-	a.calls = append(a.calls, len(hashes))
 	return nil
 }
 
@@ -138,38 +136,6 @@ func TestApply(t *testing.T) {
 	b.await("both blocks after a restart", func() bool { return a.count(hash("one")) == 2 && a.count(hash("two")) == 2 })
 	if st := b.more(l, 1); st.LastError == "" {
 		t.Errorf("%+v", st)
-	}
-}
-
-// A long list is applied in batches. One that fails is tried again.
-func TestApplyInBatches(t *testing.T) {
-	leaktest.Check(t)
-	const n = 2*lists.ApplyAtOnce + 7
-	b, a := newBed(t), &applied{}
-	var claims [][]byte
-	for i := range n {
-		claims = append(claims, liststest.ClaimName("n", liststest.Unsigned(blob.Hash{byte(i), byte(i >> 8)})))
-	}
-	tx := liststest.Transaction(false, claims...)
-	b.hub.Add(tx)
-	var outs []string
-	for i := range n {
-		outs = append(outs, tx.Outpoint(i))
-	}
-	b.api.Block(outs...)
-	a.fail(errors.New("the catalogue is down"))
-	l := b.blocklist(func(o *lists.BlocklistOptions) { o.Apply = a.apply })
-	b.await("a failure", func() bool { return l.Stats().Failures > 1 })
-	a.fail(nil)
-	b.await("all blocks", func() bool { return a.count(blob.Hash{byte((n - 1) & 0xff), (n - 1) >> 8}) == 1 })
-	b.more(l, 1)
-	l.Close()
-	distinct := map[blob.Hash]bool{}
-	for _, h := range a.hashes {
-		distinct[h] = true
-	}
-	if !slices.Equal(a.calls, []int{lists.ApplyAtOnce, lists.ApplyAtOnce, 7}) || len(distinct) != n {
-		t.Errorf("calls with %v hashes, %d distinct, want %d", a.calls, len(distinct), n)
 	}
 }
 

@@ -64,15 +64,23 @@ func (s *set) has(h blob.Hash) bool {
 	return false
 }
 
-// beyond calls fn for the hashes that are not in other, until it fails.
-func (s *set) beyond(other *set, fn func(blob.Hash) error) error {
+// beyond calls fn with the hashes that are not in other, up to most at a time, until it fails. fn must not keep the slice.
+func (s *set) beyond(other *set, most int, fn func([]blob.Hash) error) error {
+	var some []blob.Hash
 	for _, h := range s.hashes {
 		if other.has(h) {
 			continue
 		}
-		if err := fn(h); err != nil {
+		if some = append(some, h); len(some) < most {
+			continue
+		}
+		if err := fn(some); err != nil {
 			return err
 		}
+		some = some[:0]
 	}
-	return nil
+	if len(some) == 0 {
+		return nil
+	}
+	return fn(some)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -52,19 +53,28 @@ func TestSet(t *testing.T) {
 func TestBeyond(t *testing.T) {
 	all := someHashes(3, 100)
 	one, two := newSet(append([]blob.Hash(nil), all[:60]...)), newSet(append([]blob.Hash(nil), all[40:]...))
-	n := 0
-	if err := two.beyond(one, func(h blob.Hash) error {
-		n++
-		if one.has(h) || !two.has(h) {
-			t.Errorf("%s does not belong there", h)
-		}
-		return nil
-	}); err != nil || n != 40 {
-		t.Errorf("%d hashes, %v; want 40", n, err)
-	}
 	failed := errors.New("failed")
-	if err := two.beyond(one, func(blob.Hash) error { return failed }); err != failed {
-		t.Errorf("%v, want the error of fn", err)
+	for most, calls := range map[int][]int{1000: {40}, 40: {40}, 15: {15, 15, 10}} {
+		var got []int
+		seen := map[blob.Hash]bool{}
+		if err := two.beyond(one, most, func(hashes []blob.Hash) error {
+			got = append(got, len(hashes))
+			for _, h := range hashes {
+				if one.has(h) || !two.has(h) || seen[h] {
+					t.Errorf("%s does not belong there", h)
+				}
+				seen[h] = true
+			}
+			return nil
+		}); err != nil || !slices.Equal(got, calls) {
+			t.Errorf("at most %d: calls with %v hashes, %v; want %v", most, got, err, calls)
+		}
+		if err := two.beyond(one, most, func([]blob.Hash) error { return failed }); err != failed {
+			t.Errorf("%v, want the error of fn", err)
+		}
+	}
+	if err := one.beyond(one, 10, func([]blob.Hash) error { return failed }); err != nil {
+		t.Errorf("nothing is new: %v", err)
 	}
 }
 

@@ -108,7 +108,7 @@ type Catalogue interface {
 	// stored. Unknown blobs are passed over.
 	Delete(ctx context.Context, hashes []blob.Hash) error
 
-	// Block notes hashes as blocked, durably. It deletes nothing. Those that are blocked already cost no write.
+	// Block notes hashes as blocked, durably; it writes nothing of those that are. It deletes nothing.
 	Block(ctx context.Context, hashes []blob.Hash) error
 
 	// Blocked calls fn for each blocked hash as Walk does for rows.

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
@@ -45,6 +46,7 @@ func openTree(t *testing.T, doc string) *compose.Tree {
 	if tree == nil {
 		t.Fatal(r.Err())
 	}
+	checktest.AfterConfigured(t, doc)
 	if err := tree.Open(t.Context(), compose.Env{Logger: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@
 // proven by its CRC.
 //
 // Slots are written once, in no fixed order, each after its payload; the dead bit is set later by writing the slot
-// again. No slot and no extent is used twice, so a Location always means the same record. A torn slot is no slot. The
+// again. What no record needs is zeros, or a hole: docs/design/0035. No slot and no extent is used twice, so a Location always means the same record. A torn slot is no slot. The
 // end of the file is no bound: a sealed segment is cut after its last payload.
 //
 // # What readers may rely on

@@ -15,7 +15,7 @@ const (
 	SlotSize   = 76
 )
 
-// Version is the format version that this package writes.
+// Version is the format version that this package writes, and the newest that it reads.
 const Version = 1
 
 const (
@@ -90,7 +90,8 @@ func appendHeader(dst []byte, h Header) []byte {
 	return append(dst, b[:]...)
 }
 
-// ParseHeader reads a header block. Errors: ErrBadHeader, ErrNewerVersion.
+// ParseHeader reads a header block of any version that was ever written. Magic, version, features and checksum are where
+// they are in all of them. Errors: ErrBadHeader, ErrNewerVersion.
 func ParseHeader(b []byte) (Header, error) {
 	le := binary.LittleEndian
 	if len(b) < headerCRCAt+4 || string(b[:8]) != magic {
@@ -99,12 +100,21 @@ func ParseHeader(b []byte) (Header, error) {
 	if le.Uint32(b[headerCRCAt:]) != crc32.Checksum(b[:headerCRCAt], castagnoli) {
 		return Header{}, fmt.Errorf("%w: checksum mismatch", ErrBadHeader)
 	}
-	if v, f := le.Uint32(b[8:]), le.Uint32(b[12:]); v > Version || f != 0 {
+	v, f := le.Uint32(b[8:]), le.Uint32(b[12:])
+	if v > Version || f != 0 {
 		return Header{}, fmt.Errorf("%w: version %d, features %#x", ErrNewerVersion, v, f)
 	}
-	if le.Uint32(b[8:]) == 0 {
-		return Header{}, fmt.Errorf("%w: version 0", ErrBadHeader)
+	switch v {
+	case 1:
+		return parseHeader1(b)
+	default:
+		return Header{}, fmt.Errorf("%w: version %d", ErrBadHeader, v)
 	}
+}
+
+// parseHeader1 reads what version 1 has between its features and its checksum.
+func parseHeader1(b []byte) (Header, error) {
+	le := binary.LittleEndian
 	h := Header{ID: ID(le.Uint64(b[32:])), Created: le.Uint64(b[64:])}
 	copy(h.Mount[:], b[16:])
 	capacity := le.Uint64(b[40:])

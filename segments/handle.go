@@ -16,7 +16,7 @@ import (
 const SmallMax = blob.MinSinkWrite
 
 // Larger pieces mean fewer writes for a writer that is no kernel sink, and over HTTP/3 fewer packets that are cut short at
-// the end of one; a bounded number of them, so that many slow readers hold small ones.
+// the end of one. There is a bounded number of them, and a reader that a blob.PromptWriter finds slow gives its own back.
 const (
 	pieceSize = 512 << 10
 	maxPieces = 32
@@ -48,6 +48,9 @@ func NewBuffers(large int) *Buffers {
 
 // Out is the number of large buffers that are out.
 func (b *Buffers) Out() int { return b.large.Out() }
+
+// Pieces is the number of large pieces that are out.
+func (b *Buffers) Pieces() int { return b.piece.Out() }
 
 // Handle reads one pinned record. It is a blob.Handle.
 //
@@ -172,24 +175,48 @@ func (h *Handle) WriteTo(w io.Writer) (int64, error) {
 	return h.copyTo(w, 0, h.Size())
 }
 
-// copyTo writes a range in pieces read into an ordinary buffer.
+// copyTo writes a range in pieces read into an ordinary buffer: a large one, if there is one, as long as the reader is
+// prompt, and then a small one.
 func (h *Handle) copyTo(w io.Writer, off, n int64) (int64, error) {
-	piece, ok := h.bufs.piece.TryGet()
-	if ok {
-		defer h.bufs.piece.Put(piece)
-	} else {
-		piece = h.bufs.small.Get()
-		defer h.bufs.small.Put(piece)
+	whole := func(p []byte) (int, error) {
+		k, err := writeAll(w, p)
+		return int(k), err
 	}
+	prompt := whole
+	if p, ok := w.(blob.PromptWriter); ok {
+		prompt = p.WritePrompt
+	}
+	done, err := h.copyLarge(prompt, off, n)
+	if err != nil || done == n {
+		return done, err
+	}
+	piece := h.bufs.small.Get()
+	defer h.bufs.small.Put(piece)
+	rest, err := h.copyPieces(piece, whole, off+done, n-done)
+	return done + rest, err
+}
+
+// copyLarge is copyPieces with a large piece. It writes nothing when there is none.
+func (h *Handle) copyLarge(write func([]byte) (int, error), off, n int64) (int64, error) {
+	piece, ok := h.bufs.piece.TryGet()
+	if !ok {
+		return 0, nil
+	}
+	defer h.bufs.piece.Put(piece)
+	return h.copyPieces(piece, write, off, n)
+}
+
+// copyPieces reads a range into piece, again and again, and writes it, until write takes less than it is given.
+func (h *Handle) copyPieces(piece []byte, write func([]byte) (int, error), off, n int64) (int64, error) {
 	var done int64
 	for done < n {
 		p := piece[:min(int64(len(piece)), n-done)]
 		if got, err := h.ReadAt(p, off+done); got < len(p) {
 			return done, fmt.Errorf("%w: %w", blob.ErrUnavailable, err)
 		}
-		k, err := writeAll(w, p)
-		done += k
-		if err != nil {
+		k, err := write(p)
+		done += int64(k)
+		if err != nil || k < len(p) {
 			return done, err
 		}
 	}

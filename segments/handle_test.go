@@ -157,6 +157,49 @@ func TestASinkThatFails(t *testing.T) {
 	}
 }
 
+// promptSink is a blob.PromptWriter whose reader is prompt for so many bytes.
+type promptSink struct {
+	bytes.Buffer
+	t      *testing.T
+	bufs   *segments.Buffers
+	prompt int
+	slow   bool
+}
+
+func (s *promptSink) WritePrompt(p []byte) (int, error) {
+	if s.slow || s.bufs.Pieces() != 1 {
+		s.t.Errorf("a prompt write; slow: %v, %d large pieces are out", s.slow, s.bufs.Pieces())
+	}
+	p = p[:min(len(p), s.prompt-s.Len())]
+	s.slow = s.Len()+len(p) == s.prompt
+	return s.Buffer.Write(p)
+}
+
+func (s *promptSink) Write(p []byte) (int, error) {
+	if !s.slow || len(p) > segments.SmallMax || s.bufs.Pieces() != 0 {
+		s.t.Errorf("%d bytes; slow: %v, %d large pieces are out", len(p), s.slow, s.bufs.Pieces())
+	}
+	return s.Buffer.Write(p)
+}
+
+// TestASlowReaderHoldsLittle: from where a reader is slow on, it is sent small pieces, and others may have the large one.
+func TestASlowReaderHoldsLittle(t *testing.T) {
+	s := memBed(t).create(t, 1, 2048)
+	p := content(1, blob.MaxSize-1)
+	rec := put(t, s, p)
+	bufs := segments.NewBuffers(0)
+	h := open(t, s, rec, bufs, false)
+	for _, prompt := range []int{0, 1, 100_000, 1_000_000, len(p) - 1, 1 << 30} {
+		w := &promptSink{t: t, bufs: bufs, prompt: prompt}
+		if n, err := h.WriteTo(w); n != int64(len(p)) || err != nil || !bytes.Equal(w.Bytes(), p) {
+			t.Errorf("prompt for %d bytes: sent %d, %v; the same bytes: %v", prompt, n, err, bytes.Equal(w.Bytes(), p))
+		}
+		if bufs.Pieces() != 0 {
+			t.Errorf("prompt for %d bytes: %d large pieces are out at the end", prompt, bufs.Pieces())
+		}
+	}
+}
+
 type shortWriter struct{}
 
 func (shortWriter) Write([]byte) (int, error) { return 1, nil }

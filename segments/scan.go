@@ -85,26 +85,33 @@ func (s *Segment) scanChunk(chunk []byte, n uint32, fn func(Record) error) (bad 
 
 // HasData says whether the whole extent holds data: false when any of it is a hole, or lies beyond the file's end.
 func (s *Segment) HasData(l Location) (bool, error) {
-	f, err := s.acquire()
-	if err != nil {
+	if h, err := s.Header(); err != nil || !l.Fits(h) {
 		return false, err
 	}
+	end, err := s.DataEnd(l.Offset)
+	return end >= l.Offset+int64(l.Length), err
+}
+
+// DataEnd is where the data ends that begins at off, or before it: off itself when it is in a hole, or beyond the file's
+// end.
+func (s *Segment) DataEnd(off int64) (int64, error) {
+	f, err := s.acquire()
+	if err != nil {
+		return 0, err
+	}
 	defer s.letGo()
-	if !l.Fits(s.hdr) {
-		return false, nil
-	}
-	at, err := f.SeekData(l.Offset)
-	if err == io.EOF || err == nil && at != l.Offset {
-		return false, nil
+	at, err := f.SeekData(off)
+	if err == io.EOF || err == nil && at != off {
+		return off, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("segments: seek data in %d: %w", s.hdr.ID, err)
+		return 0, fmt.Errorf("segments: seek data in %d: %w", s.hdr.ID, err)
 	}
-	hole, err := f.SeekHole(l.Offset)
+	hole, err := f.SeekHole(off)
 	if err != nil {
-		return false, fmt.Errorf("segments: seek hole in %d: %w", s.hdr.ID, err)
+		return 0, fmt.Errorf("segments: seek hole in %d: %w", s.hdr.ID, err)
 	}
-	return hole >= l.Offset+int64(l.Length), nil
+	return hole, nil
 }
 
 // Verify reads the payload through buf and compares it with its CRC. buf has any size above 0. Errors: blob.ErrCorrupt,

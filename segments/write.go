@@ -148,6 +148,24 @@ func (s *Segment) Punch(off, n int64) error {
 	return nil
 }
 
+// PunchTable gives back the blocks of the table behind its first n slots: a copy of a segment may have them, full of zeros.
+// None of the slots there may be valid.
+func (s *Segment) PunchTable(n uint32) error {
+	f, err := s.change()
+	if err != nil {
+		return err
+	}
+	defer s.changed()
+	at, end := TableBytes(n), s.hdr.PayloadAt()
+	if at >= end {
+		return nil
+	}
+	if err := f.Punch(at, end-at); err != nil {
+		return fmt.Errorf("segments: give back the table of %d: %w", s.hdr.ID, err)
+	}
+	return nil
+}
+
 // EraseSlot makes a slot one that was never written. It is for the repair of a mount at rest: of two slots with one
 // extent, one must not count. It syncs nothing.
 func (s *Segment) EraseSlot(slot uint32) error {

@@ -61,8 +61,8 @@ type StreamKnower interface {
 
 // Blocker is what stores have that can refuse blobs for good.
 type Blocker interface {
-	// Block has Wants refuse blobs from now on, durably. It deletes nothing. Those that are blocked already are no error,
-	// and cost little. An error may leave some of them blocked.
+	// Block has Wants refuse blobs from now on, durably. It deletes nothing. After an error some of them may be refused, and
+	// the call may be made again.
 	Block(ctx context.Context, hashes []blob.Hash) error
 }
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/frontends/upload/reflectclient"
 	"github.com/OdyseeTeam/prism/internal/process"
 	"github.com/OdyseeTeam/prism/internal/testbed"
@@ -70,6 +71,7 @@ func startProgram(t *testing.T, command, settings, store string, extra ...string
 	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3], metrics: p[4]}
 	dir := t.TempDir()
 	doc := fmt.Sprintf(settings, n.http, n.http3, n.peer) + store
+	checktest.AfterConfigured(t, doc)
 	if err := os.WriteFile(filepath.Join(dir, command+".yaml"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,9 @@ func (c checkConfig) Run(flags *commandLine, out io.Writer) error {
 	} else {
 		printLists(out, p.config, c.Command)
 	}
+	if a := p.config.AdminSocket; a != "" {
+		fmt.Fprintf(out, "admin: %s, for root and the user that runs prism\n", a)
+	}
 	fmt.Fprintf(out, "log: %s as %s; drain: %s\n", p.config.Log.Level, p.config.Log.Format, p.config.DrainTimeout)
 	return p.tree.Print(out)
 }

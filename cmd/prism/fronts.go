@@ -7,10 +7,13 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/OdyseeTeam/prism/admin"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 	http3d "github.com/OdyseeTeam/prism/frontends/http3"
 	peerd "github.com/OdyseeTeam/prism/frontends/peer"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
+	"github.com/OdyseeTeam/prism/stores/compose"
+	"github.com/OdyseeTeam/prism/stores/disk"
 )
 
 // configured makes the servers that the configuration names. With an error come those that were made before it.
@@ -24,6 +27,7 @@ func configured(p *program) ([]*front, error) {
 		{s.HTTP != nil, p.http},
 		{s.HTTP3 != nil, p.http3},
 		{s.Peer != nil, p.peer},
+		{p.plan.config.AdminSocket != "", p.admin},
 	} {
 		if !kind.wanted {
 			continue
@@ -103,6 +107,25 @@ func (p *program) peer() (*front, error) {
 	}
 	p.sources.Peer = server
 	return overTCP("peer", conf.Addr(), fmt.Sprintf("%s: servers.peer.port", conf.At.Position()), server.Serve)
+}
+
+// admin makes the socket for fsck --online.
+func (p *program) admin() (*front, error) {
+	o := admin.Options{Logger: p.log}
+	p.plan.tree.Walk(func(part *compose.Part, _ int) {
+		if d, ok := part.Store().(*disk.Store); ok {
+			o.Stores = append(o.Stores, d)
+		}
+	})
+	ln, err := admin.Listen(p.plan.config.AdminSocket)
+	if err != nil {
+		return nil, fmt.Errorf("admin_socket: %w", err)
+	}
+	server := admin.New(o)
+	return &front{
+		name: "admin", addr: ln.Addr(), close: ln.Close,
+		serve: func(ctx context.Context) error { return server.Serve(ctx, ln) },
+	}, nil
 }
 
 // receiver makes the server that takes blobs from uploaders.

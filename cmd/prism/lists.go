@@ -14,8 +14,8 @@ import (
 	"github.com/OdyseeTeam/prism/stores"
 )
 
-// applyTimeout bounds one call of a store for what is blocked.
-const applyTimeout = 30 * time.Second
+// deleteTimeout bounds the deletion of one blocked blob. What is noted of many at once is bounded by the catalogue.
+const deleteTimeout = 30 * time.Second
 
 // stateDir is the folder of the lists' states: beside the configuration, unless it says otherwise.
 func stateDir(c *config.Config, command string) string {
@@ -79,14 +79,9 @@ func blockIn(store stores.Store, deletes bool) func(context.Context, []blob.Hash
 	if !blocks && !deletes {
 		return nil
 	}
-	within := func(ctx context.Context, call func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, applyTimeout)
-		defer cancel()
-		return call(ctx)
-	}
 	return func(ctx context.Context, hashes []blob.Hash) error {
 		if blocks {
-			if err := within(ctx, func(ctx context.Context) error { return blocker.Block(ctx, hashes) }); err != nil {
+			if err := blocker.Block(ctx, hashes); err != nil {
 				return err
 			}
 		}
@@ -94,12 +89,21 @@ func blockIn(store stores.Store, deletes bool) func(context.Context, []blob.Hash
 			return nil
 		}
 		for _, h := range hashes {
-			if err := within(ctx, func(ctx context.Context) error { return supported(store.Delete(ctx, h)) }); err != nil {
-				return fmt.Errorf("delete %s: %w", h.Short(), err)
+			if err := deleteBlocked(ctx, store, h); err != nil {
+				return err
 			}
 		}
 		return nil
 	}
+}
+
+func deleteBlocked(ctx context.Context, store stores.Store, h blob.Hash) error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	if err := supported(store.Delete(ctx, h)); err != nil {
+		return fmt.Errorf("delete %s: %w", h.Short(), err)
+	}
+	return nil
 }
 
 // supported is err without the parts that say that a store only reads, as the origin of a cache does.

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/internal/process"
 )
 
@@ -77,6 +78,7 @@ func prism(t *testing.T, args ...string) result {
 // configure writes a configuration file and gives its folder.
 func configure(t *testing.T, doc string) string {
 	t.Helper()
+	checktest.AfterConfigured(t, doc)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "blobcache.yaml"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/internal/process"
 )
 
@@ -77,5 +78,10 @@ func TestQuickstart(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, "tryout", "blobs")); err != nil || len(left) != 0 {
 		t.Errorf("blobs that are left: %v, %v", left, err)
+	}
+	for _, mount := range []string{"cache", "store"} {
+		if r := checktest.Clean(t, nil, filepath.Join(dir, "tryout", mount)); r.Blobs != 11 {
+			t.Errorf("%s", r)
+		}
 	}
 }

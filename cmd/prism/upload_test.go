@@ -17,6 +17,7 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/internal/process"
 	"github.com/OdyseeTeam/prism/internal/testbed"
 	"github.com/OdyseeTeam/prism/metadata"
@@ -27,6 +28,7 @@ import (
 // uploadConf writes an upload.yaml and gives its folder.
 func uploadConf(t *testing.T, doc string) string {
 	t.Helper()
+	checktest.AfterConfigured(t, doc)
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "upload.yaml"), []byte(doc), 0o600); err != nil {
 		t.Fatal(err)

@@ -1,14 +1,16 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"sync"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -23,9 +25,15 @@ type Options struct {
 	Payloads bool // read each live payload and compare it with its CRC
 	Hashes   bool // and with the blob's name; Payloads is then implied
 
-	Limit    Limit                   // nil: payloads are read as fast as they come
-	Progress func(done, total int64) // nil, or called now and then: blobs looked at, of all
+	Limit Limit // nil: payloads are read as fast as they come
+
+	// Progress is nil, or called now and then, on any goroutine, one at a time: bytes of payload that were read, of all,
+	// or blobs that were looked at, where payloads are not read. Without an index total is what was found so far.
+	Progress func(done, total int64)
 }
+
+// readsPayloads says whether payloads are looked at at all.
+func (o Options) readsPayloads() bool { return o.Payloads || o.Hashes }
 
 // Limit is waited for before n bytes of payload are read; n is blob.MaxSize at most. A *rate.Limiter is one.
 type Limit interface {
@@ -39,23 +47,64 @@ const indexCache = 8 << 20
 // a *diskfs.LockedError, with the owner, when a process has it open; mount.ErrNotAMount when dir is something else, in
 // which nothing is made; mount.ErrNewerVersion, index.ErrNewerFormat; ctx's; or the file system's.
 func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, error) {
-	r := Report{Dir: dir, Segments: map[index.State]int{}, Found: map[Kind]int64{}}
+	r := newReport(dir)
 	if err := mustBeMount(fsys, dir); err != nil {
-		return r, fmt.Errorf("check: %w", err)
+		return *r, fmt.Errorf("check: %w", err)
 	}
-	m, err := mount.Open(fsys, dir, mount.Superblock{})
-	if errors.Is(err, mount.ErrDamaged) {
-		r.add(Finding{Kind: Superblock, Slot: NoSlot, Detail: err.Error()})
-		return r, nil
-	}
+	m, damage, err := openMount(fsys, dir)
 	if err != nil {
-		return r, fmt.Errorf("check: %w", err)
+		return *r, fmt.Errorf("check: %w", err)
 	}
-	c := &checker{fsys: fsys, mnt: m, o: o, rep: &r}
+	c := &checker{fsys: fsys, mnt: m, super: m.Superblock(), o: o, rep: r}
+	if damage != nil {
+		c.find(Superblock, 0, "%v", damage)
+		c.guessSuperblock()
+	}
 	if err := errors.Join(c.run(ctx), m.Close()); err != nil {
-		return r, fmt.Errorf("check %s: %w", dir, err)
+		return *r, fmt.Errorf("check %s: %w", dir, err)
 	}
-	return r, nil
+	r.sort()
+	return *r, nil
+}
+
+// openMount takes the lock. damage is why the mount has no superblock, or nil.
+func openMount(fsys diskfs.FS, dir string) (m *mount.Mount, damage, err error) {
+	m, err = mount.Open(fsys, dir, mount.Superblock{})
+	if !errors.Is(err, mount.ErrDamaged) {
+		return m, nil, err
+	}
+	damage = err
+	m, _, err = mount.OpenDamaged(fsys, dir)
+	return m, damage, err
+}
+
+// guessSuperblock stands in for a superblock that is damaged: the mount is the one that most segments say they are of.
+func (c *checker) guessSuperblock() {
+	c.super.IDCeiling = math.MaxUint64
+	names, _ := c.fsys.List(c.mnt.SegmentsDir()) // the run says what is wrong
+	votes := map[[16]byte]int{}
+	for _, name := range names {
+		h, err := c.readHeader(filepath.Join(c.mnt.SegmentsDir(), name))
+		if err != nil {
+			continue
+		}
+		votes[h.Mount]++
+		if n, most := votes[h.Mount], votes[c.super.ID]; n > most || n == most && bytes.Compare(h.Mount[:], c.super.ID[:]) < 0 {
+			c.super.ID = h.Mount
+		}
+	}
+}
+
+// readHeader reads the header of a file, whatever mount it is of.
+func (c *checker) readHeader(path string) (segments.Header, error) {
+	f, err := c.fsys.Open(path, false)
+	if err != nil {
+		return segments.Header{}, err
+	}
+	defer f.Close()
+	var b [segments.HeaderSize]byte
+	n, _ := f.ReadAt(b[:], 0) // what is short is no header
+	return segments.ParseHeader(b[:n])
 }
 
 // mustBeMount refuses whatever mount.Open would make a mount of.
@@ -80,14 +129,23 @@ func mustBeMount(fsys diskfs.FS, dir string) error {
 
 // checker is one run over one mount.
 type checker struct {
-	fsys diskfs.FS
-	mnt  *mount.Mount
-	o    Options
-	rep  *Report
-	ix   *index.Index // nil: it is damaged
-	rows rows
-	buf  []byte // for payloads
-	done int64  // blobs in segments that were looked at
+	fsys   diskfs.FS
+	mnt    *mount.Mount
+	super  mount.Superblock // a guess, if that of mnt is damaged
+	o      Options
+	ix     *index.Index // nil: it is damaged, or another process has it
+	served *live        // nil: the mount is at rest
+	lost   bool         // the index is damaged, or empty although there are segments: these speak for themselves
+	rows   rows
+	buf    []byte // room for a payload, of the run itself
+
+	payloads *payloads
+
+	mu     sync.Mutex // the readers of payloads take it
+	rep    *Report
+	doubts []Finding // of a mount that is served: to be asked about
+	done   int64     // for Progress
+	total  int64
 }
 
 func (c *checker) run(ctx context.Context) error {
@@ -95,13 +153,47 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var flaws []index.Flaw
+	if c.served == nil {
+		if flaws, err = c.inspectIndex(); err != nil {
+			return err
+		}
+	}
 	segs, err := c.openIndex(ctx, len(files))
 	if c.ix != nil {
 		defer c.ix.Close()
 	}
+	if err == nil {
+		err = c.judgeFlaws(flaws)
+	}
 	if err != nil {
 		return err
 	}
+	if !c.lost {
+		if err := c.checkOrder(ctx); err != nil {
+			return err
+		}
+	} else if c.served != nil {
+		return nil // all that a served mount is held to is gone
+	}
+	c.payloads = c.startPayloads(ctx)
+	err = c.checkSegments(ctx, files, segs)
+	if err != nil {
+		c.payloads.cancel(err)
+	}
+	if err = c.payloads.end(); err == nil {
+		err = c.settleDoubts(ctx)
+	}
+	if err != nil || c.ix == nil {
+		return err
+	}
+	err = c.ix.Close()
+	c.ix = nil
+	return c.indexError(err) // what its compactions met
+}
+
+// checkSegments looks at all segments that have a file, a row, or a blob row, in their order.
+func (c *checker) checkSegments(ctx context.Context, files map[segments.ID]struct{}, segs map[segments.ID]index.SegmentRow) error {
 	ids := maps.Clone(files)
 	for id := range segs {
 		ids[id] = struct{}{}
@@ -115,50 +207,82 @@ func (c *checker) run(ctx context.Context) error {
 		}
 		row, known := segs[id]
 		_, there := files[id]
-		s := segment{checker: c, id: id, row: row, known: known, rows: c.rows[id]}
+		s := &segment{checker: c, id: id, row: row, known: known, rows: c.rows[id]}
 		if err := s.check(ctx, there); err != nil {
 			return err
 		}
-		c.passed(int64(len(s.rows)))
+		if err := c.settleDoubts(ctx); err != nil {
+			return err
+		}
 	}
-	if c.ix == nil {
-		return nil
-	}
-	if err := c.checkOrder(ctx); err != nil {
-		return err
-	}
-	err = c.ix.Close()
-	c.ix = nil
-	return err
+	return nil
 }
 
-// passed tells of n more blobs that were looked at.
+// expect adds live blobs to all that there is to look at, where no index says how much that is.
+func (c *checker) expect(live []*row) {
+	n := int64(len(live))
+	if c.o.readsPayloads() {
+		n = lengths(live)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total += n
+}
+
+// passed tells of n more blobs, or bytes of payload, that were looked at, of all.
 func (c *checker) passed(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.done += n
 	if c.o.Progress != nil {
-		c.o.Progress(c.done, c.rep.Blobs)
+		c.o.Progress(c.done, c.total)
 	}
+}
+
+// add notes a finding.
+func (c *checker) add(f Finding) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rep.add(f)
+}
+
+// pending counts something that the next open has to do.
+func (c *checker) pending() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rep.Pending++
 }
 
 // find notes a finding about a segment, or the mount with id 0.
 func (c *checker) find(k Kind, id segments.ID, format string, args ...any) {
-	c.rep.add(Finding{Kind: k, Segment: id, Slot: NoSlot, Detail: fmt.Sprintf(format, args...)})
+	c.add(Finding{Kind: k, Segment: id, Slot: NoSlot, Detail: fmt.Sprintf(format, args...)})
 }
 
 // findAt notes a finding about a record.
 func (c *checker) findAt(k Kind, h blob.Hash, l segments.Location, format string, args ...any) {
-	c.rep.add(Finding{
+	c.add(about(k, h, l, format, args...))
+}
+
+// about is a finding about a record.
+func about(k Kind, h blob.Hash, l segments.Location, format string, args ...any) Finding {
+	return Finding{
 		Kind: k, Segment: l.Segment, Slot: int64(l.Slot), Offset: l.Offset, Hash: h, Detail: fmt.Sprintf(format, args...),
-	})
+	}
 }
 
 // segmentFiles lists the files, by the ids in their names.
 func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 	names, err := c.fsys.List(c.mnt.SegmentsDir())
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nobody makes the folder where there is no superblock
 		return nil, fmt.Errorf("list segments: %w", err)
 	}
-	ceiling := c.mnt.Superblock().IDCeiling
+	if c.served != nil { // ids are claimed before they are used, and some were since
+		if c.mnt, err = mount.Look(c.fsys, c.mnt.Dir()); err != nil {
+			return nil, err
+		}
+		c.super = c.mnt.Superblock()
+	}
+	ceiling := c.super.IDCeiling
 	files := make(map[segments.ID]struct{}, len(names))
 	for _, name := range names {
 		id, ok := mount.ParseSegmentName(name)
@@ -178,19 +302,26 @@ func (c *checker) segmentFiles() (map[segments.ID]struct{}, error) {
 // openIndex opens the index and reads its rows. One that is damaged, or that knows nothing of the files, is a finding;
 // the segments are then looked at by themselves.
 func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	x, err := c.newIndex()
+	var err error
+	if c.served == nil {
+		c.ix, err = c.newIndex()
+	}
 	if err == nil {
-		c.ix = x
 		var segs map[segments.ID]index.SegmentRow
-		if segs, err = c.readIndex(ctx, files); err == nil {
+		if segs, err = c.readIndex(ctx, files); err == nil && !c.lost {
 			return segs, nil
 		}
 	}
-	if !errors.Is(err, index.ErrCorrupt) && !errors.Is(err, syscall.EIO) {
-		return nil, err
+	if err != nil {
+		if !isDamage(err) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		c.find(Index, 0, "%v", err)
 	}
-	c.find(Index, 0, "%v", err)
-	c.rep.GoodStop, c.rows = false, nil
+	c.lost, c.rows = true, nil
+	r := c.rep
+	r.GoodStop, r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes, c.total = false, 0, 0, 0, 0, 0
+	clear(r.Segments)
 	if c.ix != nil {
 		_ = c.ix.Close() // nothing was written to it
 		c.ix = nil
@@ -199,28 +330,35 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 }
 
 func (c *checker) newIndex() (*index.Index, error) {
+	if _, err := c.fsys.Stat(c.mnt.IndexDir()); err != nil {
+		return nil, err // index.Open would make it
+	}
 	return index.Open(index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache})
 }
 
 // readIndex reads all but the order.
 func (c *checker) readIndex(ctx context.Context, files int) (map[segments.ID]index.SegmentRow, error) {
-	meta, known, err := c.ix.Meta()
+	meta, known, err := c.source().Meta()
 	if err != nil {
 		return nil, err
 	}
-	list, err := c.ix.Segments()
+	list, err := c.source().Segments()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.readRows(ctx); err != nil {
+	if err := c.readRows(ctx, list); err != nil {
 		return nil, err
 	}
 	if !known && files+len(list)+len(c.rows) > 0 {
+		c.lost = true
 		c.rep.add(Finding{
 			Kind: Index, Slot: NoSlot, Detail: fmt.Sprintf("no run of the program ever wrote it, and there are %d segments", files),
 		})
 	}
 	c.rep.GoodStop = meta.Clean
+	if c.total = c.rep.Blobs; c.o.readsPayloads() {
+		c.total = c.rep.Bytes
+	}
 	segs := make(map[segments.ID]index.SegmentRow, len(list))
 	for _, row := range list {
 		segs[row.ID] = row

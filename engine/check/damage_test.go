@@ -31,7 +31,7 @@ type damage struct {
 
 func TestDamageIsFoundAndNamed(t *testing.T) {
 	whole := memBed(t).build()
-	for _, list := range [][]damage{mountDamage(), segmentDamage(), rowDamage(), slotDamage(), orderDamage(), payloadDamage()} {
+	for _, list := range [][]damage{mountDamage(), segmentDamage(), rowDamage(), slotDamage(), orderDamage(), payloadDamage(), strayDamage()} {
 		for _, d := range list {
 			t.Run(d.name, func(t *testing.T) {
 				b := whole.clone(t)

@@ -1,5 +1,6 @@
 // Package check looks at a mount that is not open, and says whether its superblock, its segments and its index agree.
-// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log.
+// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log. Online does
+// it while another process serves the mount, with that one's help.
 //
 // # What it holds a mount to
 //
@@ -9,7 +10,9 @@
 //   - each blob row has one order row, and each order row its blob row;
 //   - a segment row counts the blob rows of its segment, and fits the segment's header;
 //   - below the watermark, a blob row names a valid slot that is not dead and says the same; its extent lies inside the
-//     payloads, holds data, and overlaps no other; on demand, its payload has its CRC, and its hash.
+//     payloads, holds data, and overlaps no other; on demand, its payload has its CRC, and its hash;
+//   - with payloads also: what no record needs is zeros or holes, and every block of the index is what was written, as
+//     docs/design/0035 says.
 //
 // After a run that ended in good order also:
 //
@@ -24,7 +27,14 @@
 //
 // # Memory
 //
-// It keeps about 100 bytes a blob, and what one segment's table says. Read keeps nothing of a blob.
+// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and a buffer of 2 MiB for
+// each reader of payloads: up to 16 for CRCs, up to 48 for hashes; one more for those that meet damage. Read keeps nothing of a
+// blob.
+//
+// # What is damaged
+//
+// ends nothing. Without a superblock the mount is the one that most segments name. Without an index each valid slot that
+// is not dead and has data counts as live.
 //
 // It does not import package engine: what it knows of the rules it knows from the formats.
 package check

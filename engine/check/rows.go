@@ -27,19 +27,74 @@ func (r *row) location(id segments.ID) segments.Location {
 	return segments.Location{Segment: id, Slot: r.slot, Offset: r.offset, Length: r.length, CRC: r.crc}
 }
 
+// end is where its whole blocks end.
+func (r *row) end() int64 { return r.offset + segments.Blocks(r.length) }
+
+// lengths is the sum of payloads.
+func lengths(list []*row) (n int64) {
+	for _, r := range list {
+		n += int64(r.length)
+	}
+	return n
+}
+
 // rows is all blob rows, by segment and then by slot.
 type rows map[segments.ID][]row
+
+// source is where the rows are read from. Its methods are called once each, in this order.
+type source interface {
+	Meta() (index.Meta, bool, error)
+	Segments() ([]index.SegmentRow, error)
+	All(fn func(blob.Hash, index.Entry) error) error
+	Order(fn func(index.OrderRow) error) error
+}
+
+// atRest is an index that nobody writes.
+type atRest struct{ *index.Index }
+
+// Order calls fn for every order row, from older to younger blobs.
+func (x atRest) Order(fn func(index.OrderRow) error) error {
+	cur, err := x.Cursor(0)
+	if err != nil {
+		return err
+	}
+	defer cur.Close()
+	for o, ok := cur.Next(); ok; o, ok = cur.Next() {
+		if err := fn(o); err != nil {
+			return err
+		}
+	}
+	return cur.Err()
+}
+
+func (c *checker) source() source {
+	if c.served != nil {
+		return c.served.view.Rows
+	}
+	return atRest{c.ix}
+}
 
 // ctxEvery is how many rows are read between two looks at the context.
 const ctxEvery = 4096
 
-// readRows reads the blob rows.
-func (c *checker) readRows(ctx context.Context) error {
+// rowsAhead bounds what is made for the rows of a segment before they are read: 20 MiB.
+const rowsAhead = 1 << 18
+
+// readRows reads the blob rows, of which the segment rows say how many there are.
+func (c *checker) readRows(ctx context.Context, list []index.SegmentRow) error {
 	c.rows = rows{}
+	expected := make(map[segments.ID]int64, len(list))
+	for _, s := range list {
+		expected[s.ID] = min(max(0, s.LiveBlobs), rowsAhead)
+	}
 	r := c.rep
 	r.Blobs, r.Bytes, r.LiveBytes, r.SDBytes = 0, 0, 0, 0
-	err := c.ix.All(func(h blob.Hash, e index.Entry) error {
-		c.rows[e.Segment] = append(c.rows[e.Segment], row{
+	err := c.source().All(func(h blob.Hash, e index.Entry) error {
+		of := c.rows[e.Segment]
+		if of == nil {
+			of = make([]row, 0, expected[e.Segment])
+		}
+		c.rows[e.Segment] = append(of, row{
 			hash: h, seq: e.Seq, offset: e.Offset, slot: e.Slot, length: e.Length, crc: e.CRC, kind: e.Kind,
 		})
 		r.Blobs++
@@ -72,20 +127,16 @@ func (r rows) at(id segments.ID, slot uint32) []row {
 
 // checkOrder holds the order rows to the blob rows, both ways.
 func (c *checker) checkOrder(ctx context.Context) error {
-	cur, err := c.ix.Cursor(0)
-	if err != nil {
-		return c.orderError(err)
-	}
-	defer cur.Close()
 	n := 0
-	for o, ok := cur.Next(); ok; o, ok = cur.Next() {
+	err := c.source().Order(func(o index.OrderRow) error {
 		if n++; n%ctxEvery == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		c.matchOrder(o)
-	}
-	if err := cur.Err(); err != nil {
-		return c.orderError(err)
+		return nil
+	})
+	if err != nil {
+		return c.indexError(err)
 	}
 	for id, list := range c.rows {
 		for i := range list {
@@ -97,8 +148,8 @@ func (c *checker) checkOrder(ctx context.Context) error {
 	return nil
 }
 
-// orderError makes a finding of damage; the rest is an error.
-func (c *checker) orderError(err error) error {
+// indexError makes a finding of damage; the rest is an error.
+func (c *checker) indexError(err error) error {
 	if isDamage(err) {
 		c.find(Index, 0, "%v", err)
 		return nil
@@ -118,5 +169,5 @@ func (c *checker) matchOrder(o index.OrderRow) {
 	if len(found) > 0 {
 		f.Hash, f.Detail = found[0].hash, "its blob row has another sequence"
 	}
-	c.rep.add(f)
+	c.add(f)
 }

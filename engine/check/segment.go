@@ -3,7 +3,10 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -20,14 +23,18 @@ type segment struct {
 	next  int   // the first of rows that the scan has not reached
 
 	file  *segments.Segment
+	users atomic.Int32 // of file: the scan, and each piece of payloads
 	hdr   segments.Header
 	tombs map[uint32]struct{}
 	spans []span
-	need  int64 // bytes that the blob rows need, in whole blocks
-	fatal error // of the index, amid a scan
+	live  []*row // payloads that are to be there
+	data  span   // a range that holds data; the last one that was looked at
+	need  int64  // bytes that the blob rows need, in whole blocks
+	fatal error  // of the index, amid a scan
 }
 
-func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) }
+// isDamage says whether an error of the index is about what is on the disk.
+func isDamage(err error) bool { return errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) }
 
 // check looks at everything. An error ends the run.
 func (s *segment) check(ctx context.Context, there bool) error {
@@ -37,22 +44,21 @@ func (s *segment) check(ctx context.Context, there bool) error {
 	}
 	s.checkTotals()
 	if !there {
-		s.missing()
-		return nil
+		return s.missing(ctx)
 	}
-	if !s.known && len(s.rows) == 0 {
-		if s.rep.GoodStop {
-			s.find(SegmentUnknown, s.id, "the index has no row of it")
-		} else {
-			s.rep.Pending++
-		}
+	switch {
+	case s.known || len(s.rows) > 0 || s.lost || s.served != nil:
+	case s.rep.GoodStop:
+		s.find(SegmentUnknown, s.id, "the index has no row of it")
+	default:
+		s.pending()
 	}
-	s.file = segments.At(s.fsys, s.mnt.SegmentPath(s.id), s.mnt.Superblock().ID, s.id)
-	defer s.file.Close()
+	s.file = segments.At(s.fsys, s.mnt.SegmentPath(s.id), s.super.ID, s.id)
+	s.hold()
+	defer s.letGo()
 	var err error
 	if s.hdr, err = s.file.Header(); err != nil {
-		s.unopened(err)
-		return nil
+		return s.unopened(ctx, err)
 	}
 	if err := s.readTombstones(); err != nil {
 		return err
@@ -62,33 +68,69 @@ func (s *segment) check(ctx context.Context, there bool) error {
 	if whole {
 		s.checkOverlaps()
 		s.checkLeak()
+		if s.served == nil {
+			s.checkStrays()
+		}
 	}
-	return err
+	s.spans = nil
+	if err != nil {
+		return err
+	}
+	if s.lost {
+		s.expect(s.live)
+	}
+	if !s.o.readsPayloads() {
+		s.passed(int64(len(s.live)))
+		return nil
+	}
+	if s.served == nil { // what a process that was killed left in the page cache is to be read from the device, as all else
+		if err := s.file.Sync(); err != nil {
+			s.find(Unreadable, s.id, "%v", err)
+		}
+	}
+	return s.payloads.send(s)
+}
+
+// hold keeps the file open until letGo.
+func (s *segment) hold() { s.users.Add(1) }
+
+func (s *segment) letGo() {
+	if s.users.Add(-1) == 0 {
+		_ = s.file.Close() // nothing was written to it
+	}
 }
 
 // missing judges a segment without a file. While a segment is unlinked its row outlives the file for a moment.
-func (s *segment) missing() {
+func (s *segment) missing(ctx context.Context) error {
 	switch {
 	case len(s.rows) > 0:
-		s.find(SegmentMissing, s.id, "%d blobs are said to be in it", len(s.rows))
+		return s.suspect(ctx, s.whole(SegmentMissing, "%d blobs are said to be in it", len(s.rows)))
 	case s.rep.GoodStop && s.row.State != index.StateDoomed:
 		s.find(SegmentMissing, s.id, "its row says %s, with no blobs", s.row.State)
 	default:
-		s.rep.Pending++
+		s.pending()
 	}
+	return nil
 }
 
 // unopened judges a file that is no segment of this mount, or cannot be read. A power cut may leave a new file whose
 // header was not synced yet; nobody counts on that one.
-func (s *segment) unopened(err error) {
-	if !s.rep.GoodStop && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
-		return // it is pending
+func (s *segment) unopened(ctx context.Context, err error) error {
+	if !s.rep.GoodStop && !s.lost && !s.known && len(s.rows) == 0 && errors.Is(err, segments.ErrBadHeader) {
+		return nil // it is pending
+	}
+	if errors.Is(err, segments.ErrNewerVersion) {
+		return s.suspect(ctx, Finding{
+			Kind: SegmentDamaged, Segment: s.id, Slot: NoSlot,
+			Detail: fmt.Sprintf("%d blobs are said to be in it: %v", len(s.rows), err),
+			Repair: "repair leaves the mount alone: run the version of prism that wrote it",
+		})
 	}
 	kind := Unreadable
-	if errors.Is(err, segments.ErrBadHeader) || errors.Is(err, segments.ErrNewerVersion) || !s.isRegular() {
+	if errors.Is(err, segments.ErrBadHeader) || !s.isRegular() {
 		kind = SegmentDamaged
 	}
-	s.find(kind, s.id, "%d blobs are said to be in it: %v", len(s.rows), err)
+	return s.suspect(ctx, s.whole(kind, "%d blobs are said to be in it: %v", len(s.rows), err))
 }
 
 func (s *segment) isRegular() bool {
@@ -97,7 +139,7 @@ func (s *segment) isRegular() bool {
 }
 
 func (s *segment) readTombstones() error {
-	if s.ix == nil {
+	if s.lost || s.served != nil {
 		return nil
 	}
 	var err error

@@ -13,7 +13,10 @@ import (
 type span struct {
 	from, to int64
 	slot     uint32
+	length   uint32 // of the payload, and
+	crc      uint32 // its CRC
 	live     bool
+	judged   bool // something else was said about it, if it is not live
 }
 
 // checkOverlaps finds extents that are used twice, where one of the records is live.
@@ -24,7 +27,7 @@ func (s *segment) checkOverlaps() {
 	var reach span // the one that ends last so far
 	for _, x := range s.spans {
 		if x.from < reach.to && (x.live || reach.live) {
-			s.rep.add(Finding{
+			s.add(Finding{
 				Kind: Overlap, Segment: s.id, Slot: int64(x.slot), Offset: x.from,
 				Detail: fmt.Sprintf("its extent overlaps that of slot %d", reach.slot),
 			})

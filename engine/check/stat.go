@@ -44,7 +44,8 @@ type Blob struct {
 // Stats is what a mount holds. Sizes are in bytes.
 type Stats struct {
 	Dir         string
-	GoodStop    bool // the last run says that it ended in good order
+	GoodStop    bool      // the last run says that it ended in good order
+	Taken       time.Time `json:",omitzero"` // when its rows were read, while a process served it; zero: at rest
 	SegmentSize int64
 
 	Used      int64 // on disk, by all segment files
@@ -95,7 +96,7 @@ func read(ctx context.Context, fsys diskfs.FS, dir string, f func(c *checker) er
 	if err != nil {
 		return err
 	}
-	c := &checker{fsys: fsys, mnt: m, rep: &Report{Segments: map[index.State]int{}, Found: map[Kind]int64{}}}
+	c := &checker{fsys: fsys, mnt: m, super: m.Superblock(), rep: newReport(dir)}
 	if c.ix, err = c.newIndex(); err == nil {
 		if err = c.mustBeKnown(); err == nil {
 			err = f(c)
@@ -127,7 +128,8 @@ func (c *checker) stat(ctx context.Context, t *Stats, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.readIndex(ctx, len(files)); err != nil {
+	segs, err := c.readIndex(ctx, len(files))
+	if err != nil {
 		return err
 	}
 	r := c.rep
@@ -142,15 +144,25 @@ func (c *checker) stat(ctx context.Context, t *Stats, now time.Time) error {
 			t.countSize(&list[i])
 		}
 	}
+	if err := c.statEnds(ctx, t); err != nil {
+		return err
+	}
 	for id := range files {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
-		if err := c.statSegment(t, id, now); err != nil {
+		if _, known := segs[id]; !known && c.served != nil {
+			continue // it was made since
+		}
+		err := c.statSegment(t, id, now)
+		if err != nil && c.served != nil {
+			err = c.served.unlessGone(ctx, id, err)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return c.statEnds(ctx, t)
+	return nil
 }
 
 // statSegment counts what only a segment itself knows: the space that it occupies, dead records, and ages.
@@ -186,14 +198,9 @@ func (c *checker) statSegment(t *Stats, id segments.ID, now time.Time) error {
 
 // statEnds walks the order, and keeps both of its ends.
 func (c *checker) statEnds(ctx context.Context, t *Stats) error {
-	cur, err := c.ix.Cursor(0)
-	if err != nil {
-		return err
-	}
-	defer cur.Close()
 	var last [endsShown]index.OrderRow // a ring
 	n := 0
-	for o, ok := cur.Next(); ok; o, ok = cur.Next() {
+	err := c.source().Order(func(o index.OrderRow) error {
 		if n%ctxEvery == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -202,11 +209,15 @@ func (c *checker) statEnds(ctx context.Context, t *Stats) error {
 		}
 		last[n%endsShown] = o
 		n++
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	for i := n - 1; i >= max(0, n-endsShown); i-- {
 		t.Hottest = c.appendBlob(t.Hottest, last[i%endsShown])
 	}
-	return cur.Err()
+	return nil
 }
 
 // appendBlob adds the blob that an order row is about, if there is one.

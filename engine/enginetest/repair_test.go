@@ -3,25 +3,21 @@ package enginetest_test
 import (
 	"bytes"
 	"errors"
-	"flag"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/check"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/engine/repair"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 	"github.com/OdyseeTeam/prism/segments"
 )
-
-var allDamage = flag.Bool("all-damage", false, "damage every block of every file, not a sample of them")
 
 const mountDir = "/mount"
 
@@ -29,6 +25,7 @@ const mountDir = "/mount"
 func built(t *testing.T) (*crashfs.FS, map[blob.Hash][]byte) {
 	t.Helper()
 	disk := crashfs.New()
+	checktest.After(t, disk, mountDir)
 	e, err := engine.Open(t.Context(), options(disk))
 	if err != nil {
 		t.Fatal(err)
@@ -149,108 +146,10 @@ func files(t *testing.T, disk *crashfs.FS, name string) map[string]int64 {
 	return sizes
 }
 
-// The ways to damage a block.
-var ways = []string{"zeroed", "garbage", "one bit", "cut here", "unreadable"} //nolint:gochecknoglobals // never changed
-
-func damage(t *testing.T, disk *crashfs.FS, path string, off int64, way string) {
-	t.Helper()
-	f, err := disk.Open(path, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size, err := f.Size()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := make([]byte, min(segments.BlockSize, size-off))
-	switch way {
-	case "garbage":
-		_, _ = rand.NewChaCha8([32]byte{byte(off)}).Read(p) // never fails
-	case "one bit":
-		_, err = f.ReadAt(p, off)
-		p[0] ^= 4
-	}
-	switch {
-	case err != nil:
-	case way == "cut here":
-		err = f.Truncate(off)
-	case way == "unreadable":
-		err = disk.FailReads(path, off, 1)
-	default:
-		_, err = f.WriteAt(p, off)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestRepairOfDamage damages blocks of every file. A block under which a header or a table cannot be read is the one case that
-// repair leaves alone, and says so.
-func TestRepairOfDamage(t *testing.T) {
-	whole, all := built(t)
-	table := map[string]*[6]int{}
-	for _, folder := range []string{"segments", "index"} {
-		for path, size := range files(t, whole, folder) {
-			for off := int64(0); off < size; off += segments.BlockSize {
-				block := off / segments.BlockSize
-				if !*allDamage && block > 1 && block%11 != 0 {
-					continue
-				}
-				for _, way := range ways {
-					disk, _ := whole.Cut(0)
-					damage(t, disk, path, off, way)
-					row := table[folder+", "+way]
-					if row == nil {
-						row = new([6]int)
-						table[folder+", "+way] = row
-					}
-					t.Run(fmt.Sprintf("%s at %d %s", filepath.Base(path), off, way), func(t *testing.T) { sweepOne(t, disk, all, row) })
-				}
-			}
-		}
-	}
-	t.Log("damage: cases, found by check, mended, left alone with an error, of no effect by check, blobs lost")
-	for _, folder := range []string{"segments", "index"} {
-		for _, way := range ways {
-			t.Logf("%s, %s: %v", folder, way, *table[folder+", "+way])
-		}
-	}
-}
-
-// sweepOne repairs one damaged mount.
-func sweepOne(t *testing.T, disk *crashfs.FS, all map[blob.Hash][]byte, row *[6]int) {
-	row[0]++
-	if r, err := check.Mount(t.Context(), disk, mountDir, check.Options{Hashes: true}); err != nil || !r.Clean() {
-		row[1]++
-	} else { // nobody may miss what was damaged
-		row[4]++
-		image, _ := disk.Cut(0)
-		if n := serves(t, image, all); n != 0 {
-			t.Errorf("check found nothing, and %d blobs are missing", n)
-		}
-	}
-	r, err := repair.Mount(t.Context(), disk, mountDir, repair.Options{})
-	if err != nil {
-		if !strings.Contains(err.Error(), "nothing was changed") {
-			t.Fatal(err)
-		}
-		row[3]++
-		return
-	}
-	if c := look(t, disk); !c.Clean() || !c.GoodStop {
-		t.Fatalf("after the repair:\n%s\n%s", r, c)
-	}
-	row[2]++
-	missing := serves(t, disk, all)
-	if missing != len(all)-int(r.Blobs) {
-		t.Errorf("%d blobs are missing\n%s", missing, r)
-	}
-	row[5] += missing
-}
-
 // TestRepairUnderPowerCuts cuts the power before each write-side call of a repair. The next one ends with the same blobs.
 func TestRepairUnderPowerCuts(t *testing.T) {
 	disk, all := built(t)
+	disk, _ = disk.Cut(0)
 	paths := files(t, disk, "segments")
 	lost := 0
 	for path, size := range paths { // the superblock, a payload, the index, and a foreign file

@@ -18,7 +18,7 @@ import (
 // apply writes, in the order of the package comment.
 func (r *run) apply(ctx context.Context) error {
 	all := r.order()
-	steps := []func() error{r.mnt.MakeFolders, r.writeSuperblock, r.moveFiles, r.copyBad, r.markSlots}
+	steps := []func() error{r.mnt.MakeFolders, r.writeSuperblock, r.moveFiles, r.copyBad, r.evacuate, r.markSlots}
 	for _, step := range steps {
 		if err := errors.Join(context.Cause(ctx), step()); err != nil {
 			return err
@@ -36,10 +36,7 @@ func (r *run) apply(ctx context.Context) error {
 
 // order gives the records that stand, each with a place in the order of its own.
 func (r *run) order() []*kept {
-	var all []*kept
-	for _, k := range r.best {
-		all = append(all, k)
-	}
+	all := r.best
 	slices.SortFunc(all, func(a, b *kept) int {
 		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
 	})
@@ -70,11 +67,11 @@ func (r *run) writeSuperblock() error {
 		ceiling = max(ceiling, uint64(id)+1)
 	}
 	if r.superDamage != nil {
-		ceiling = max(ceiling, (r.maxSeq>>seqBits+1)*idsPerClaim)
+		ceiling = r.newIDs(max(ceiling, (r.maxSeq>>seqBits+1)*idsPerClaim))
 		r.super.IDCeiling = ceiling
 		return r.mnt.Replace(r.super, r.superDamage.Error())
 	}
-	if ceiling == r.super.IDCeiling {
+	if ceiling = r.newIDs(ceiling); ceiling == r.super.IDCeiling {
 		return nil
 	}
 	return r.mnt.Update(func(s *mount.Superblock) { s.IDCeiling = ceiling })
@@ -144,6 +141,16 @@ func (r *run) markSlots() error {
 		}
 		for _, slot := range f.erase {
 			if err := f.seg.EraseSlot(slot); err != nil {
+				return err
+			}
+		}
+		for _, x := range f.blank {
+			if err := f.seg.Blank(x); err != nil {
+				return err
+			}
+		}
+		for _, rec := range f.again {
+			if err := f.seg.RestoreSlot(rec); err != nil {
 				return err
 			}
 		}
@@ -222,18 +229,17 @@ func count(row *index.SegmentRow, rec segments.Record) {
 	}
 }
 
-// giveBack punches what no record covers, and cuts the tail.
+// giveBack punches what no slot and no record covers, and cuts the tail.
 func (f *file) giveBack() error {
-	slices.SortFunc(f.keep, func(a, b *kept) int { return cmp.Compare(a.rec.Offset, b.rec.Offset) })
 	end, err := f.seg.Size()
 	if err != nil {
 		return err
 	}
+	if err := f.seg.PunchTable(f.slots); err != nil {
+		return err
+	}
 	at := f.hdr.PayloadAt()
-	for _, k := range f.keep {
-		if k.out {
-			continue
-		}
+	for _, k := range f.byOffset() {
 		if k.rec.Offset > at {
 			if err := f.seg.Punch(at, k.rec.Offset-at); err != nil {
 				return err

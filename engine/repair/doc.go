@@ -8,8 +8,10 @@
 // # Order of writes
 //
 //  1. the superblock, if it was damaged, with ids and sequences above all that were met;
-//  2. files into quarantine or to the names that their headers give them, and copies of bad payloads into quarantine;
-//  3. slots that must not count are marked dead or erased, and each segment is synced;
+//  2. files into quarantine or to the names that their headers give them, and copies of bad payloads into quarantine; what
+//     the disk gives of a file whose header or table it does not give whole goes to a new one, which is synced first;
+//  3. slots that must not count are marked dead or erased, lost ones are written again, stray bytes are cleared, and each
+//     segment is synced;
 //  4. the old index goes to quarantine;
 //  5. the rows of the new index;
 //  6. blocks that no record covers are given back, and each segment is synced;
@@ -19,5 +21,5 @@
 // one that was not finished. So a run that was interrupted anywhere is finished by the next one; after 4 that one has to
 // do without the order that hits made.
 //
-// It does not import package engine. A segment that cannot be read ends the run before anything is changed.
+// It does not import package engine.
 package repair

@@ -1,6 +1,7 @@
 package repair
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/index"
@@ -18,19 +20,24 @@ import (
 
 // file is one thing in the folder of segments.
 type file struct {
-	path string
-	id   segments.ID // by its header
-	hdr  segments.Header
-	seg  *segments.Segment // nil: it goes to quarantine
-	why  string            // it goes there, or its header is made anew
-	head []byte            // the header as it is, if that is damaged
+	path  string
+	id    segments.ID // by its header
+	hdr   segments.Header
+	seg   *segments.Segment // nil: it goes to quarantine
+	why   string            // it goes there, or its header is made anew
+	head  []byte            // the header as it is, if that is damaged
+	lost  error             // the disk does not give its header, or a part of its table: what it does give goes to a new file,
+	newID segments.ID       // with this id
 
 	slots uint32
 	keep  []*kept
 	dead  []uint32          // slots to mark
 	erase []uint32          // slots that must not count at all
 	bad   []segments.Record // payloads of which a copy is put aside
-	all   []segments.Record // every valid slot, by offset
+	all   []segments.Record // every valid slot, while it is scanned
+	used  []use             // of them, by offset, until stray bytes are found
+	again []segments.Record // slots to write again, as the index has them
+	blank []segments.Extent // bytes to clear that nobody needs
 }
 
 // kept is a record that stands.
@@ -82,8 +89,11 @@ func (r *run) readHeader(f *file) error {
 	}
 	defer in.Close()
 	b := make([]byte, min(info.Size(), segments.HeaderSize))
-	if _, err := in.ReadAt(b, 0); err != nil && err != io.EOF {
-		return fmt.Errorf("the header of %s cannot be read, nothing was changed; copy the disk, or move the file away: %w", f.path, err)
+	if _, err := in.ReadAt(b, 0); errors.Is(err, syscall.EIO) {
+		f.why, f.head, f.lost = err.Error(), []byte{}, err
+		return nil
+	} else if err != nil && err != io.EOF {
+		return fmt.Errorf("the header of %s cannot be read, nothing was changed: %w", f.path, err)
 	}
 	f.hdr, err = segments.ParseHeader(b)
 	if errors.Is(err, segments.ErrNewerVersion) {
@@ -155,10 +165,12 @@ func (r *run) restore(f *file, taken map[segments.ID]bool) {
 		h := segments.Header{Mount: r.super.ID, ID: id, Capacity: size}
 		s := segments.Assume(r.fsys, f.path, h)
 		valid := 0
-		_, err := s.Scan(0, func(segments.Record) error { valid++; return nil })
-		if err == nil && valid > 0 {
+		_, err := s.ScanAround(func(segments.Record) error { valid++; return nil })
+		if err == nil && (valid > 0 || r.sound(s, id)) {
 			f.id, f.hdr, f.seg, taken[id] = id, h, s, true
-			r.note("write a new header of segment %d: %s", id, f.why)
+			if f.lost == nil {
+				r.note("write a new header of segment %d: %s", id, f.why)
+			}
 			return
 		}
 		_ = s.Close() // nothing was written to it
@@ -176,7 +188,9 @@ func (r *run) misnamed(f *file) int {
 
 // scan judges the records of a segment.
 func (r *run) scan(ctx context.Context, f *file) error {
-	_, err := f.seg.Scan(0, func(rec segments.Record) error {
+	valid := map[uint32]struct{}{}
+	unread, err := f.seg.ScanAround(func(rec segments.Record) error {
+		valid[rec.Slot] = struct{}{}
 		f.slots = max(f.slots, rec.Slot+1)
 		r.maxSeq = max(r.maxSeq, rec.Seq)
 		f.all = append(f.all, rec)
@@ -188,9 +202,16 @@ func (r *run) scan(ctx context.Context, f *file) error {
 		}
 		return r.judge(ctx, f, rec)
 	})
+	if err == nil {
+		err = r.salvage(ctx, f, valid)
+	}
 	if err != nil {
 		return fmt.Errorf("nothing was changed; copy the disk, or move %s away: %w", f.path, err)
 	}
+	if len(unread) > 0 && f.lost == nil {
+		f.lost = fmt.Errorf("%d bytes of its table, from %d on: %w", unread[0].To-unread[0].From, unread[0].From, syscall.EIO)
+	}
+	r.separate(f)
 	return nil
 }
 
@@ -202,7 +223,7 @@ func (r *run) judge(ctx context.Context, f *file, rec segments.Record) error {
 		f.dead = append(f.dead, rec.Slot) // it was deleted, and the mark did not reach the disk
 		return nil
 	}
-	why, whole, err := r.prove(ctx, f, rec)
+	why, whole, err := r.prove(ctx, f, rec, !r.o.Fast)
 	if err != nil {
 		return err
 	}
@@ -243,7 +264,7 @@ func (r *run) mayAdopt(rec segments.Record) bool {
 }
 
 // prove says what is wrong with a record's payload, and whether there is anything to put aside.
-func (r *run) prove(ctx context.Context, f *file, rec segments.Record) (why string, whole bool, err error) {
+func (r *run) prove(ctx context.Context, f *file, rec segments.Record, read bool) (why string, whole bool, err error) {
 	ok, err := f.seg.HasData(rec.Location)
 	switch {
 	case err != nil:
@@ -256,7 +277,7 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record) (why stri
 			return "a sync of its segment failed: " + err.Error(), false, nil
 		}
 	}
-	if r.o.Fast {
+	if !read {
 		return "", false, nil
 	}
 	if r.o.Limit != nil {
@@ -282,46 +303,63 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record) (why stri
 
 // settle decides between records of one blob and of one extent, and says what is lost.
 func (r *run) settle() {
-	for _, f := range r.files {
-		r.separate(f)
-		for _, k := range f.keep {
-			other := r.best[k.rec.Hash]
-			switch {
-			case k.out:
-			case other == nil:
-				r.best[k.rec.Hash] = k
-			case other.rec.Seq >= k.rec.Seq:
-				r.drop(k)
-			default:
-				r.drop(other)
-				r.best[k.rec.Hash] = k
-			}
-		}
-	}
-	for h := range r.best {
+	r.chooseBest()
+	for _, k := range r.best {
 		r.rep.Blobs++
-		if _, ok := r.old[h]; !ok {
+		if _, ok := r.old[k.rec.Hash]; !ok {
 			r.rep.Adopted++
 		}
 	}
 	for h, e := range r.old {
-		if _, faulty := r.why[h]; r.best[h] == nil && !faulty {
+		if _, faulty := r.why[h]; !faulty && !r.stands(h) {
 			r.rep.Lost = append(r.rep.Lost, Lost{Hash: h, Place: e.Location, Reason: "there is no such record"})
 		}
 	}
 	for h, l := range r.why {
-		if r.best[h] == nil {
+		if !r.stands(h) {
 			r.rep.Lost = append(r.rep.Lost, l)
 		}
 	}
 	slices.SortFunc(r.rep.Lost, func(a, b Lost) int {
 		return cmp.Or(cmp.Compare(a.Place.Segment, b.Place.Segment), cmp.Compare(a.Place.Slot, b.Place.Slot), slices.Compare(a.Hash[:], b.Hash[:]))
 	})
+	r.old, r.rows = nil, nil // the memory is needed for the new index
 	for _, f := range r.files {
 		for _, rec := range f.bad {
 			r.note("copy the payload at %d:%d (%d bytes at %d) to quarantine: it is not that of %s", rec.Segment, rec.Slot, rec.Length, rec.Offset, rec.Hash)
 		}
 	}
+}
+
+// chooseBest keeps the youngest record of each blob. It sorts, because another map of all blobs would take five times the
+// memory.
+func (r *run) chooseBest() {
+	var all []*kept
+	for _, f := range r.files {
+		for _, k := range f.keep {
+			if !k.out {
+				all = append(all, k)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *kept) int {
+		return cmp.Or(bytes.Compare(a.rec.Hash[:], b.rec.Hash[:]), cmp.Compare(b.rec.Seq, a.rec.Seq),
+			cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
+	})
+	r.best = all[:0]
+	for _, k := range all {
+		if n := len(r.best); n > 0 && r.best[n-1].rec.Hash == k.rec.Hash {
+			r.drop(k)
+			continue
+		}
+		r.best = append(r.best, k)
+	}
+}
+
+// stands says whether a record of the blob does.
+func (r *run) stands(h blob.Hash) bool {
+	_, found := slices.BinarySearchFunc(r.best, h, func(k *kept, h blob.Hash) int { return bytes.Compare(k.rec.Hash[:], h[:]) })
+	return found
 }
 
 func (r *run) drop(k *kept) {
@@ -364,6 +402,10 @@ func (r *run) separate(f *file) {
 		}
 		last = rec
 	}
+	for _, rec := range f.all {
+		f.used = append(f.used, use{at: rec.Offset, slot: rec.Slot, length: rec.Length, dead: rec.Dead})
+	}
+	f.all = nil
 	if len(f.erase) > 0 {
 		r.note("erase %d slots of segment %d whose extents overlap others", len(f.erase), f.id)
 	}

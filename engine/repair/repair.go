@@ -84,9 +84,10 @@ type run struct {
 	old         map[blob.Hash]index.Entry
 	oldSegs     map[segments.ID]index.SegmentRow
 	tombs       map[segments.ID]map[uint32]struct{}
+	rows        map[segments.ID][]blob.Hash // of old
 
 	files  []*file
-	best   map[blob.Hash]*kept
+	best   []*kept            // the records that stand, by hash
 	why    map[blob.Hash]Lost // records that do not stand
 	maxSeq uint64
 	buf    []byte
@@ -106,7 +107,7 @@ func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, 
 	r := &run{
 		fsys: fsys, mnt: m, super: m.Superblock(), o: o, rep: &rep, superDamage: damage,
 		old: map[blob.Hash]index.Entry{}, oldSegs: map[segments.ID]index.SegmentRow{},
-		tombs: map[segments.ID]map[uint32]struct{}{}, best: map[blob.Hash]*kept{}, why: map[blob.Hash]Lost{},
+		tombs: map[segments.ID]map[uint32]struct{}{}, rows: map[segments.ID][]blob.Hash{}, why: map[blob.Hash]Lost{},
 	}
 	err = r.plan(ctx)
 	if err == nil && !o.DryRun {
@@ -143,7 +144,7 @@ func (r *run) plan(ctx context.Context) error {
 		}
 	}
 	r.settle()
-	return nil
+	return r.findStrays()
 }
 
 // readIndex reads what the old index says, if it can be read.
@@ -154,8 +155,8 @@ func (r *run) readIndex() error {
 		return err
 	} else if asked {
 		r.indexDamage = fmt.Errorf("%w: %s", errLost, why)
-	} else {
-		r.indexDamage = r.readRows()
+	} else if err := r.inspectRows(); err != nil {
+		return err
 	}
 	switch err := r.indexDamage; {
 	case err == nil:
@@ -167,6 +168,21 @@ func (r *run) readIndex() error {
 	r.clean = false
 	clear(r.oldSegs)
 	clear(r.tombs)
+	return nil
+}
+
+// inspectRows reads the files of the index, and then its rows.
+func (r *run) inspectRows() error {
+	flaws, err := index.Inspect(pebblefs.New(r.fsys), r.mnt.IndexDir())
+	if err != nil && !isDamage(err) {
+		return err
+	}
+	r.indexDamage = r.readRows()
+	for _, f := range flaws {
+		if r.indexDamage == nil && (r.clean || f.Kind != index.Ragged && f.Kind != index.IdleRagged) {
+			r.note("make a new index: %s: %s", f.File, f.What)
+		}
+	}
 	return nil
 }
 
@@ -213,6 +229,7 @@ func (r *run) readRows() (err error) {
 	}
 	return x.All(func(h blob.Hash, e index.Entry) error {
 		r.old[h] = e
+		r.rows[e.Segment] = append(r.rows[e.Segment], h)
 		return nil
 	})
 }

@@ -158,6 +158,22 @@ func (b *body) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WritePrompt implements blob.PromptWriter, where the connection does.
+func (b *body) WritePrompt(p []byte) (int, error) {
+	w, ok := b.q.w.(blob.PromptWriter)
+	if !ok || len(p) == 0 {
+		return b.Write(p)
+	}
+	if !b.q.started {
+		b.begin()
+	}
+	n, err := w.WritePrompt(p)
+	if err != nil {
+		b.failed = err
+	}
+	return n, err
+}
+
 // Flush implements blob.Flusher: net/http joins small writes with later ones, and the later ones may be long in coming.
 func (b *body) Flush() {
 	if f, ok := b.q.w.(http.Flusher); ok && b.q.started {
@@ -186,4 +202,6 @@ func (*sink) KernelSink() {}
 var (
 	_ blob.Sink    = (*sink)(nil)
 	_ blob.Flusher = (*body)(nil)
+
+	_ blob.PromptWriter = (*body)(nil)
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
+	"github.com/OdyseeTeam/prism/blob"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
 )
 
@@ -34,17 +35,21 @@ func newWriter(w http.ResponseWriter, window time.Duration, least int64) *writer
 	return out
 }
 
+// promptly is how long WritePrompt waits for a reader. Of pieces of 512 KiB that asks for 4 Mbit/s.
+const promptly = time.Second
+
 // WriteHeader gives the header a window: it leaves with the first bytes of the body, or at the end of the request.
 func (w *writer) WriteHeader(status int) {
-	w.arm(time.Now())
+	w.arm(time.Now(), w.window)
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// arm makes the stream wake us at the end of the window, or a little before: a deadline that is about right stays, since
-// setting it costs more than a write that need not wait.
-func (w *writer) arm(now time.Time) {
-	end := now.Add(w.window - w.spent)
-	if off := end.Sub(w.armed); w.stream == nil || 0 <= off && off < w.window/8 {
+// arm makes the stream wake us after wait, or at the end of the window, or a little before: a deadline that is about
+// right stays, since setting it costs more than a write that need not wait.
+func (w *writer) arm(now time.Time, wait time.Duration) {
+	wait = min(wait, w.window-w.spent)
+	end := now.Add(wait)
+	if off := end.Sub(w.armed); w.stream == nil || 0 <= off && off < wait/8 {
 		return
 	}
 	w.armed = end
@@ -55,35 +60,50 @@ func (w *writer) arm(now time.Time) {
 func (w *writer) Write(p []byte) (int, error) {
 	done := 0
 	for {
-		start := time.Now()
-		w.arm(start)
-		n, err := w.ResponseWriter.Write(p[done:])
+		n, late, err := w.write(p[done:], w.window)
 		done += n
-		w.moved += int64(n)
-		w.spent += time.Since(start)
-		if w.spent >= w.window {
-			if w.moved < w.least {
-				return done, errSlow
-			}
-			w.spent, w.moved = 0, 0
+		if err != nil || !late {
+			return done, err
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return done, sorted(err)
-		}
-		w.armed = time.Time{}
 	}
+}
+
+// WritePrompt implements blob.PromptWriter.
+func (w *writer) WritePrompt(p []byte) (int, error) {
+	n, _, err := w.write(p, promptly)
+	return n, err
+}
+
+// write writes as much of p as the reader takes while we wait, which is within the window; late says that it was not all.
+func (w *writer) write(p []byte, wait time.Duration) (n int, late bool, err error) {
+	start := time.Now()
+	w.arm(start, wait)
+	n, err = w.ResponseWriter.Write(p)
+	w.moved += int64(n)
+	w.spent += time.Since(start)
+	if w.spent >= w.window {
+		if w.moved < w.least {
+			return n, false, errSlow
+		}
+		w.spent, w.moved = 0, 0
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.armed = time.Time{}
+		return n, true, nil
+	}
+	return n, false, sorted(err)
 }
 
 // finish gives what the handler left in buffers a window of its own.
 func (w *writer) finish() {
 	w.spent = 0
-	w.arm(time.Now())
+	w.arm(time.Now(), w.window)
 }
 
 // Flush implements http.Flusher: small writes are kept back to make one packet of them.
 func (w *writer) Flush() {
 	if f, ok := w.ResponseWriter.(http.Flusher); ok {
-		w.arm(time.Now())
+		w.arm(time.Now(), w.window)
 		f.Flush()
 	}
 }
@@ -110,4 +130,7 @@ func sorted(err error) error {
 	return err
 }
 
-var _ http.Flusher = (*writer)(nil)
+var (
+	_ http.Flusher      = (*writer)(nil)
+	_ blob.PromptWriter = (*writer)(nil)
+)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	peerd "github.com/OdyseeTeam/prism/frontends/peer"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
@@ -38,8 +39,10 @@ func newShelf(t testing.TB, blobs ...[]byte) *shelf {
 	t.Helper()
 	leaktest.Check(t)
 	leaktest.FDs(t)
+	dir := t.TempDir()
+	checktest.After(t, nil, dir)
 	d, err := disk.Open(t.Context(), disk.Options{
-		MountPoint: t.TempDir(), MaxSize: 1 << 30, SegmentSize: 16 << 20, Sync: "never", Logger: slog.New(slog.DiscardHandler),
+		MountPoint: dir, MaxSize: 1 << 30, SegmentSize: 16 << 20, Sync: "never", Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
@@ -23,6 +24,7 @@ func catalogued(t *testing.T, sync string) stores.Store {
 	r := &yamlnode.Report{}
 	doc := fmt.Sprintf("{proxied-s3: {writer: {db_backed: {path: %[1]s/c.db, sync: %[2]s, store: {disk: {mount_point: %[1]s/m}}}}}}",
 		t.TempDir(), sync)
+	checktest.AfterConfigured(t, doc)
 	tree := compose.Check(all.Kinds(), yamlnode.Parse("f.yaml", []byte(doc), os.LookupEnv, r), r)
 	if tree == nil {
 		t.Fatal(r.Err())

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/frontends/frontendtest"
 	"github.com/OdyseeTeam/prism/frontends/reflector"
 	"github.com/OdyseeTeam/prism/frontends/upload/reflectclient"
@@ -45,8 +46,10 @@ func newShelf(t testing.TB) *shelf {
 	t.Helper()
 	leaktest.Check(t)
 	leaktest.FDs(t)
+	dir := t.TempDir()
+	checktest.After(t, nil, dir)
 	d, err := disk.Open(t.Context(), disk.Options{
-		MountPoint: t.TempDir(), Mode: disk.ModeSegments, SegmentSize: 64 << 20, Sync: "always",
+		MountPoint: dir, Mode: disk.ModeSegments, SegmentSize: 64 << 20, Sync: "always",
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -6,6 +6,7 @@
 //   - Documentation: every package has exactly one package comment, and a row in docs/ARCHITECTURE.md that says the
 //     same as the table. Every direct dependency is explained in docs/dependencies.md. The tests that docs/proofs names are there.
 //   - State: no init function, and no package variable that could change (globals.go says which variables may be).
+//   - Mounts: a test package that opens an engine or a store on disk ends its tests with the checker.
 //   - Text: files of at most 600 lines, no vague package names, no notes of things to do, and no paths of somebody's
 //     machine.
 //

@@ -93,6 +93,23 @@ func TestNamedTestsRule(t *testing.T) {
 		"no test TestPut in stores/mem", "no test TestGe in stores/mem", "no test TestGet in stores/me")
 }
 
+func TestCheckedMountsRule(t *testing.T) {
+	const eng, store = `import "` + modulePath + `/engine"`, `import "` + modulePath + `/stores/disk"`
+	for src, want := range map[string]string{
+		eng + "\nfunc f() { e, err := engine.Open(nil, engine.Options{}) }":             "nothing checks it",
+		store + "\nfunc f() { g(func() { s, err := disk.Open(nil, disk.Options{}) }) }": "nothing checks it",
+		eng + "\nfunc f() { engine.ParseSync() }":                                       "",
+		"func f() { disk.Open(nil) }":                                                   "",
+	} {
+		p := parsed(t, "x", "package x\n"+src)
+		mention(t, checkChecked(p), "")
+		p.all[0].test = true
+		mention(t, checkChecked(p), want)
+		p.tests = []string{modulePath + "/engine/check/checktest"}
+		mention(t, checkChecked(p), "")
+	}
+}
+
 func TestStateRule(t *testing.T) {
 	for src, want := range map[string]string{
 		`var _ io.Reader = (*T)(nil)`:                                   "",

@@ -50,6 +50,7 @@ var table = []row{
 
 	{floor: 3, pkg: "engine", ours: "blob segments… index… engine/evict internal/…", mods: pebbleVFS},
 	{floor: 3, pkg: "engine/check", ours: "blob segments… index… internal/…"},
+	{floor: 3, pkg: "engine/check/checktest", ours: "engine/check segments… index internal/…"},
 	{floor: 3, pkg: "engine/enginetest", ours: "blob segments… index… engine engine/check engine/evict engine/repair internal/…"},
 	{floor: 3, pkg: "engine/evict", ours: "blob"},
 	{floor: 3, pkg: "engine/repair", ours: "blob segments… index… internal/…"},
@@ -85,6 +86,7 @@ var table = []row{
 	{floor: 4, pkg: "stores/storetest", ours: kind, net: true},
 	{floor: 4, pkg: "stores/upstream", ours: kind + " stores/fetch", net: true},
 
+	{floor: 5, pkg: "admin", ours: "blob segments… index engine engine/check stores/disk internal/…", net: true},
 	{floor: 5, pkg: "frontends/download", ours: "blob protocol… stores… internal/…", net: true},
 	{floor: 5, pkg: "frontends/http", ours: "blob protocol… stores internal/…", net: true},
 	{floor: 5, pkg: "frontends/http3", ours: "blob protocol… stores frontends/http internal/…", mods: "github.com/quic-go", net: true},
@@ -99,8 +101,9 @@ var table = []row{
 	{floor: 7, pkg: "benchmarks", ours: "…", net: true},
 	{floor: 7, pkg: "cmd/prism", ours: "…", mods: "github.com/alecthomas/kong", net: true},
 	{floor: 7, pkg: "internal/crashtest", ours: "…", net: true},
+	{floor: 7, pkg: "internal/goldentest", ours: "…"},
 	{floor: 7, pkg: "tools/fsck", ours: "tools/fsck/…"},
-	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " tools/fsck/migrate tools/fsck/syncdb", mods: "github.com/alecthomas/kong github.com/schollz golang.org/x/time"},
+	{floor: 7, pkg: "tools/fsck/cli", ours: fsck + " admin tools/fsck/migrate tools/fsck/syncdb", mods: "github.com/alecthomas/kong golang.org/x/time"},
 	{floor: 7, pkg: "tools/fsck/migrate", ours: fsck},
 	{floor: 7, pkg: "tools/fsck/syncdb", ours: fsck},
 	{floor: 7, pkg: "tools/tryout", ours: "blob protocol… internal/… stores/… frontends/upload/reflectclient", net: true},

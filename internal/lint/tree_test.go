@@ -43,6 +43,7 @@ func TestTree(t *testing.T) {
 	t.Run("package comment", each(checkPackageComment))
 	t.Run("package name", each(checkPackageName))
 	t.Run("state", each(checkState))
+	t.Run("checked mounts", each(checkChecked))
 	t.Run("architecture", func(t *testing.T) {
 		report(t, checkArchitecture(read(t, "docs/ARCHITECTURE.md"), pkgs))
 	})

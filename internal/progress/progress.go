@@ -16,12 +16,13 @@ import (
 type Options struct {
 	Out      io.Writer
 	Terminal bool             // Out is a terminal, so a bar is drawn
-	Items    string           // what is counted, such as "blobs"
+	Name     string           // of the command, before all else; may be empty
+	Items    string           // what is counted, such as "blobs"; empty: bytes
 	Every    time.Duration    // between two lines where there is no bar; default 10 s
 	Now      func() time.Time // default time.Now
 }
 
-// Meter counts items and bytes. It is safe for concurrent use. The caller closes it.
+// Meter counts items, and the bytes that move for them, or bytes alone. It is safe for concurrent use. The caller closes it.
 type Meter struct {
 	o     Options
 	begun time.Time
@@ -54,6 +55,8 @@ func New(o Options) *Meter {
 			progressbar.OptionSetWriter(o.Out),
 			progressbar.OptionSetWidth(20),
 			progressbar.OptionShowCount(),
+			progressbar.OptionShowBytes(o.Items == ""),
+			progressbar.OptionUseIECUnits(true),
 			progressbar.OptionSetPredictTime(true),
 			progressbar.OptionSetElapsedTime(false),
 			progressbar.OptionThrottle(100*time.Millisecond),
@@ -90,6 +93,20 @@ func (m *Meter) Add(items, bytes int64) {
 	defer m.mu.Unlock()
 	m.done += items
 	m.bytes += bytes
+	m.tellLocked()
+}
+
+// Set notes how far it is, of how much, for a command that counts by itself.
+func (m *Meter) Set(done, total int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done, m.total, m.whole = done, total, true
+	if done < total { // all there is until now may not be the end, and a full bar ends itself
+		m.tellLocked()
+	}
+}
+
+func (m *Meter) tellLocked() {
 	now := m.o.Now()
 	switch {
 	case m.bar != nil:
@@ -98,7 +115,7 @@ func (m *Meter) Add(items, bytes int64) {
 		if !m.whole {
 			most = max(most, m.done+1)
 		}
-		m.bar.Describe(m.o.Items + ", " + m.moved(now))
+		m.bar.Describe(m.title(now))
 		if most != m.bar.GetMax64() {
 			m.bar.ChangeMax64(most)
 		}
@@ -109,17 +126,33 @@ func (m *Meter) Add(items, bytes int64) {
 	}
 }
 
+// title is what stands before the bar, which shows the rate of bytes by itself.
+func (m *Meter) title(now time.Time) string {
+	switch {
+	case m.o.Items == "":
+		return m.o.Name
+	case m.o.Name == "":
+		return m.o.Items + ", " + m.rate(now)
+	}
+	return m.o.Name + ", " + m.o.Items + ", " + m.rate(now)
+}
+
 // Println prints a line of its own, above the bar where there is one.
 func (m *Meter) Println(line string) { fmt.Fprintln(m, line) }
 
+// PrintTo prints a line of a result to another writer, which may be the same terminal. What it cannot print is lost.
+func (m *Meter) PrintTo(w io.Writer, line string) { _, _ = m.writeTo(w, []byte(line+"\n")) }
+
 // Write prints lines as Println does, such as those of a log.
-func (m *Meter) Write(lines []byte) (int, error) {
+func (m *Meter) Write(lines []byte) (int, error) { return m.writeTo(m.o.Out, lines) }
+
+func (m *Meter) writeTo(w io.Writer, lines []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.bar != nil {
 		_ = m.bar.Clear()
 	}
-	return m.o.Out.Write(lines)
+	return w.Write(lines)
 }
 
 // Close takes the bar away. The last word is the caller's.
@@ -137,10 +170,16 @@ func (m *Meter) Close() {
 // line is all that can be said now.
 func (m *Meter) line(now time.Time) string {
 	text := fmt.Sprintf("%d of %d %s", m.done, m.total, m.o.Items)
+	if m.o.Items == "" {
+		text = Bytes(m.done) + " of " + Bytes(m.total)
+	}
+	if m.o.Name != "" {
+		text = m.o.Name + ": " + text
+	}
 	if !m.whole {
 		text += " found so far"
 	}
-	text += ", " + m.moved(now)
+	text += ", " + m.rate(now)
 	if left := m.total - m.done; m.whole && m.done > 0 && left > 0 {
 		per := float64(now.Sub(m.begun)) / float64(m.done)
 		text += fmt.Sprintf(", %v left", time.Duration(per*float64(left)).Round(time.Second))
@@ -148,13 +187,16 @@ func (m *Meter) line(now time.Time) string {
 	return text
 }
 
-// moved is how much moved, and how fast.
-func (m *Meter) moved(now time.Time) string {
-	text := Bytes(m.bytes)
-	if took := now.Sub(m.begun); took > 0 {
-		text += ", " + Bytes(int64(float64(m.bytes)/took.Seconds())) + "/s"
+// rate is how fast it goes: in bytes where some moved, with how many these are, and otherwise in items.
+func (m *Meter) rate(now time.Time) string {
+	took := max(now.Sub(m.begun).Seconds(), 0.001)
+	switch {
+	case m.o.Items == "":
+		return Bytes(int64(float64(m.done)/took)) + "/s"
+	case m.bytes > 0:
+		return Bytes(m.bytes) + ", " + Bytes(int64(float64(m.bytes)/took)) + "/s"
 	}
-	return text
+	return fmt.Sprintf("%.0f/s", float64(m.done)/took)
 }
 
 // Bytes is a number of bytes for a person, with four digits at most.

@@ -38,6 +38,44 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// A command that counts by itself says items or bytes, under its name.
+func TestSet(t *testing.T) {
+	for items, want := range map[string]string{
+		"":      "check: 3.0 MiB of 4.0 MiB, 307 KiB/s, 3s left\n",
+		"blobs": "check: 3145728 of 4194304 blobs, 314573/s, 3s left\n",
+	} {
+		var out bytes.Buffer
+		c := &clock{time.Unix(1000, 0)}
+		m := progress.New(progress.Options{Out: &out, Name: "check", Items: items, Every: 10 * time.Second, Now: c.Now})
+		m.Set(1<<20, 2<<20)
+		c.now = c.now.Add(10 * time.Second)
+		m.Set(3<<20, 4<<20)
+		c.now = c.now.Add(10 * time.Second)
+		m.Set(4<<20, 4<<20) // the end is the caller's to tell
+		m.Close()
+		if out.String() != want {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
+	}
+}
+
+// The bar of a command that counts by itself outlives that all of what was found is done.
+func TestBarOfBytes(t *testing.T) {
+	var out bytes.Buffer
+	m := progress.New(progress.Options{Out: &out, Name: "check", Terminal: true})
+	m.Set(1<<20, 2<<20)
+	m.Set(2<<20, 2<<20)
+	m.Set(3<<20, 4<<20)
+	m.Close()
+	got := out.String()
+	if !strings.Contains(got, "check") || !strings.Contains(got, " B)") {
+		t.Errorf("%q", got)
+	}
+	if rest := got[strings.LastIndexByte(got, '\r')+1:]; strings.TrimSpace(rest) != "" {
+		t.Errorf("the bar stays: %q", rest)
+	}
+}
+
 // The bar says how many of how many, how fast, and goes when it is closed.
 func TestBar(t *testing.T) {
 	var out bytes.Buffer

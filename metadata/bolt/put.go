@@ -188,39 +188,29 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
-		fresh, err := c.notBlocked(ctx, sorted(batch))
-		if err != nil {
-			return err
-		}
-		if len(fresh) == 0 {
-			continue
-		}
-		err = c.update(ctx, len(fresh), func(t *tx) error {
-			for _, h := range fresh {
-				if err := t.blocked.Put(h[:], nil); err != nil {
-					return err
+		var fresh []blob.Hash
+		err := c.view(ctx, func(t *tx) error {
+			fresh = fresh[:0]
+			for _, h := range sorted(batch) {
+				if t.blocked.Get(h[:]) == nil {
+					fresh = append(fresh, h)
 				}
 			}
 			return nil
 		})
+		if err == nil && len(fresh) > 0 {
+			err = c.update(ctx, len(fresh), func(t *tx) error {
+				for _, h := range fresh {
+					if err := t.blocked.Put(h[:], nil); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// notBlocked are the hashes that are not noted as blocked, in their order. A list that is applied once more then costs no
-// commit.
-func (c *Catalogue) notBlocked(ctx context.Context, hashes []blob.Hash) (fresh []blob.Hash, err error) {
-	err = c.view(ctx, func(t *tx) error {
-		cursor := t.blocked.Cursor()
-		for _, h := range hashes {
-			if key, _ := cursor.Seek(h[:]); !bytes.Equal(key, h[:]) {
-				fresh = append(fresh, h)
-			}
-		}
-		return nil
-	})
-	return fresh, err
 }

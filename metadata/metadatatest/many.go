@@ -61,15 +61,18 @@ func (s *suite) largeBatches() {
 			s.Fatalf("accessed at %v, want %v", r.Accessed, at[r.Hash])
 		}
 	}
-	s.ok(s.c.Block(s.Context(), h[n/3:n/2])) // the others of a batch are blocked later, each among some that are
 	s.ok(s.c.Block(s.Context(), h))
-	if st, err := s.c.Status(s.Context(), h[n-1]); err != nil || !st.Blocked {
-		s.Errorf("Status %v, %v", st, err)
+	fresh := Hash("blocked later")
+	s.ok(s.c.Block(s.Context(), append([]blob.Hash{fresh}, h...))) // all but one are blocked
+	for _, blocked := range []blob.Hash{h[0], h[n-1], fresh} {
+		if st, err := s.c.Status(s.Context(), blocked); err != nil || !st.Blocked {
+			s.Errorf("Status %v, %v", st, err)
+		}
 	}
-	sorted := slices.Clone(h)
+	sorted := append([]blob.Hash{fresh}, h...)
 	sortHashes(sorted)
 	if got := s.blockedFrom(sorted[7]); !slices.Equal(got, sorted[7:]) {
-		s.Errorf("Blocked gives %d hashes, want %d in their order", len(got), n-7)
+		s.Errorf("Blocked gives %d hashes, want %d in their order", len(got), n+1-7)
 	}
 	lengths := Blobs(0, time.Time{}, h...)
 	want := make(map[blob.Hash]int, n)

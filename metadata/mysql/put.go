@@ -246,7 +246,7 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		batch = sorted(batch)
 		err := c.run(ctx, "note blocked blobs", func(ctx context.Context, s *session) error {
-			fresh, err := s.notBlocked(ctx, batch)
+			fresh, err := s.unblocked(ctx, batch)
 			if err != nil || len(fresh) == 0 {
 				return err
 			}
@@ -265,9 +265,9 @@ func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
 	return nil
 }
 
-// notBlocked are the hashes that are not noted as blocked, in their order. A list that is applied once more writes nothing.
-func (s *session) notBlocked(ctx context.Context, hashes []blob.Hash) ([]blob.Hash, error) {
-	blocked := make(map[blob.Hash]struct{}, len(hashes))
+// unblocked are the hashes that are not blocked yet, in their order.
+func (s *session) unblocked(ctx context.Context, hashes []blob.Hash) ([]blob.Hash, error) {
+	there := make(map[blob.Hash]struct{})
 	err := s.eachList(hashes, func(marks string, args []any) error {
 		return s.query(ctx, "SELECT hash FROM blocked WHERE hash IN ("+marks+")", args, func(rows *sql.Rows) error {
 			var text string
@@ -275,14 +275,14 @@ func (s *session) notBlocked(ctx context.Context, hashes []blob.Hash) ([]blob.Ha
 				return err
 			}
 			if h, ok := s.t.read(text); ok {
-				blocked[h] = struct{}{}
+				there[h] = struct{}{}
 			}
 			return nil
 		})
 	})
-	var fresh []blob.Hash
+	fresh := make([]blob.Hash, 0, len(hashes)-min(len(hashes), len(there)))
 	for _, h := range hashes {
-		if _, ok := blocked[h]; !ok {
+		if _, is := there[h]; !is {
 			fresh = append(fresh, h)
 		}
 	}

@@ -29,8 +29,8 @@ func EncodeVia(hops []blob.Hop, localHost string) string {
 	if len(hops) == 0 {
 		return ""
 	}
-	out := make([]byte, 0, min(MaxViaBytes, 16+160*len(hops)))
-	out = append(out, viaHead...)
+	var room [512]byte // three hops or four
+	out := append(room[:0], viaHead...)
 	n := 0
 	for _, hop := range hops[:min(len(hops), MaxViaHops)] {
 		before := len(out)
@@ -75,6 +75,10 @@ func appendHop(out []byte, hop blob.Hop, localHost string) []byte {
 func appendString(out []byte, s string) []byte {
 	s = clip(s)
 	out = append(out, '"')
+	if plain(s) {
+		out = append(out, s...)
+		return append(out, '"')
+	}
 	for _, r := range s {
 		switch {
 		case r == '"' || r == '\\':
@@ -90,6 +94,16 @@ func appendString(out []byte, s string) []byte {
 		}
 	}
 	return append(out, '"')
+}
+
+// plain says whether s stands in a JSON string as it is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // appendEscape appends one UTF-16 unit as \uXXXX.

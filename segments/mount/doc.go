@@ -7,6 +7,7 @@
 //	<dir>/index/                   the index, which can be deleted and rebuilt from the segments
 //	<dir>/rebuild-index            there when the index is known to be damaged: the next open makes it anew; says why
 //	<dir>/scrub                    how far the reading of all payloads has come; scrub.tmp is the next one. Can be deleted
+//	<dir>/admin                    where the process that owns the mount answers questions, if it does. Can be deleted
 //	<dir>/quarantine/              what was put aside instead of being deleted, and LOG, one line each
 //
 // A mount has one owner: Open takes the lock before it reads the superblock and Close gives it back. A fresh mount gets

@@ -106,7 +106,7 @@ func classify(names []string) Layout {
 	for _, name := range names {
 		switch {
 		case strings.HasPrefix(name, "."), name == "lost+found", name == "tmp":
-		case name == superblockTemp, name == lockName, name == rebuildName, name == scrubName, name == scrubTemp,
+		case name == superblockTemp, name == lockName, name == rebuildName, name == scrubName, name == scrubTemp, name == adminName,
 			name == segmentsName, name == indexName, name == quarantineName:
 			ours++
 		case len(name) <= blob.HexSize && strings.Trim(name, "0123456789abcdef") == "":

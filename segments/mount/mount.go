@@ -171,6 +171,16 @@ func (m *Mount) ensureFolders() error {
 	return nil
 }
 
+// Look gives the mount at dir for reading alone: another process may own it, no lock is taken, and nothing is made. It
+// is not closed, and must not be changed. Errors as ReadSuperblock.
+func Look(fsys diskfs.FS, dir string) (*Mount, error) {
+	s, err := ReadSuperblock(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Mount{fsys: fsys, dir: dir, super: s}, nil
+}
+
 // ReadSuperblock reads the superblock of the mount at dir, which another process may own, and takes no lock. Errors as
 // Open has, but for the lock.
 func ReadSuperblock(fsys diskfs.FS, dir string) (Superblock, error) {

@@ -21,6 +21,7 @@ const (
 	rebuildName    = "rebuild-index"
 	scrubName      = "scrub"
 	scrubTemp      = "scrub.tmp"
+	adminName      = "admin"
 
 	segmentSuffix = ".seg"
 	segmentDigits = 16

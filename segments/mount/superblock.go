@@ -66,7 +66,7 @@ func (s Superblock) encode() []byte {
 	return b
 }
 
-// decodeSuperblock reads what is in a superblock file. Errors: ErrDamaged, ErrNewerVersion.
+// decodeSuperblock reads what is in a superblock file, of any version that was ever written. Errors: ErrDamaged, ErrNewerVersion.
 func decodeSuperblock(b []byte) (Superblock, error) {
 	le := binary.LittleEndian
 	switch {
@@ -81,11 +81,19 @@ func decodeSuperblock(b []byte) (Superblock, error) {
 	case crc32.Checksum(b[:len(b)-4], castagnoli) != le.Uint32(b[len(b)-4:]):
 		return Superblock{}, fmt.Errorf("%w: checksum mismatch", ErrDamaged)
 	}
-	if v := le.Uint32(b[8:]); v > Version {
+	switch v := le.Uint32(b[8:]); {
+	case v > Version:
 		return Superblock{}, fmt.Errorf("%w: format version %d, this one knows up to %d", ErrNewerVersion, v, Version)
-	} else if v == 0 || len(b) != SuperblockSize {
+	case v == 1 && len(b) == SuperblockSize:
+		return decodeSuperblock1(b)
+	default:
 		return Superblock{}, fmt.Errorf("%w: version %d in %d bytes", ErrDamaged, v, len(b))
 	}
+}
+
+// decodeSuperblock1 reads the fields of version 1.
+func decodeSuperblock1(b []byte) (Superblock, error) {
+	le := binary.LittleEndian
 	if f := le.Uint64(b[16:]) &^ knownFeatures; f != 0 {
 		return Superblock{}, fmt.Errorf("%w: unknown features %#x", ErrNewerVersion, f)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 	"github.com/OdyseeTeam/prism/stores/all"
 	"github.com/OdyseeTeam/prism/stores/compose"
@@ -252,7 +253,9 @@ func TestOpenDBBacked(t *testing.T) {
 		"{db_backed: {host: 127.0.0.1, port: 1, user: u, password: p, database: d, has_cap: true, max_size: 2GB, store: {disk: {mount_point: %[1]s/m}}}}",
 		"{db_backed: {path: %[1]s/c.db, store: {disk: {mount_point: %[1]s/m}}}}",
 	} {
-		tree, r := check(fmt.Sprintf("store: "+doc, t.TempDir()))
+		doc = fmt.Sprintf("store: "+doc, t.TempDir())
+		checktest.AfterConfigured(t, doc)
+		tree, r := check(doc)
 		if tree == nil {
 			t.Fatal(problems(r))
 		}
@@ -275,6 +278,7 @@ func TestOpenDBBacked(t *testing.T) {
 // TestOpen opens a tree of every kind that needs no network and passes a blob through it.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
+	checktest.After(t, nil, filepath.Join(dir, "a"))
 	tree, r := check(`
 store:
   singleflight:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/bolt"
 	"github.com/OdyseeTeam/prism/protocol/stream"
@@ -32,6 +33,7 @@ func openBolt(t testing.TB, path string) metadata.Catalogue {
 func openDisk(t testing.TB, o disk.Options) *disk.Store {
 	t.Helper()
 	o.Logger = quiet
+	checktest.After(t, o.FS, o.MountPoint)
 	s, err := disk.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -180,7 +180,7 @@ func (s *Store) MissingForStream(ctx context.Context, sd blob.Hash) (missing []b
 // Block implements stores.Blocker: in the catalogue.
 func (s *Store) Block(ctx context.Context, hashes []blob.Hash) error {
 	if err := s.cat.Block(ctx, hashes); err != nil {
-		return s.failed(ctx, "block", fmt.Sprintf("%d blobs", len(hashes)), err)
+		return s.failedCall(ctx, fmt.Sprintf("block %d blobs", len(hashes)), err)
 	}
 	return nil
 }
@@ -227,13 +227,18 @@ func (s *Store) ask(ctx context.Context, question func(context.Context) error) e
 	return err
 }
 
-// failed is the error of a call that the catalogue has failed.
-func (s *Store) failed(ctx context.Context, call, what string, err error) error {
+// failed is the error of a call for one blob that the catalogue has failed.
+func (s *Store) failed(ctx context.Context, call string, h blob.Hash, err error) error {
+	return s.failedCall(ctx, call+" "+h.Short(), err)
+}
+
+// failedCall is the error of a call that the catalogue has failed.
+func (s *Store) failedCall(ctx context.Context, call string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %s %s: %w", s.name, call, what, context.Cause(ctx))
+		return fmt.Errorf("%s: %s: %w", s.name, call, context.Cause(ctx))
 	}
 	s.report(err)
-	return fmt.Errorf("%s: %s %s: %w: %w", s.name, call, what, blob.ErrUnavailable, err)
+	return fmt.Errorf("%s: %s: %w: %w", s.name, call, blob.ErrUnavailable, err)
 }
 
 // ready is the error of a call whose context has ended.

@@ -33,7 +33,7 @@ func (s *through) has(ctx context.Context, h blob.Hash) (bool, error) {
 	case err == nil:
 		return stored, nil
 	case ctx.Err() != nil:
-		return false, s.failed(ctx, "has", h.Short(), err)
+		return false, s.failed(ctx, "has", h, err)
 	}
 	return s.child.Has(ctx, h)
 }
@@ -49,7 +49,7 @@ func (s *through) put(ctx context.Context, v blob.Verified, kind blob.Kind) erro
 		return err
 	}
 	if err := s.record(ctx, metadata.Blob{Hash: v.Hash(), Length: int(v.Size())}, kind, v.Bytes()); err != nil {
-		return s.failed(ctx, "put", v.Hash().Short(), err)
+		return s.failed(ctx, "put", v.Hash(), err)
 	}
 	return nil
 }
@@ -73,7 +73,7 @@ func (s *through) remove(ctx context.Context, h blob.Hash) error {
 		return err
 	}
 	if err := s.cat.Delete(ctx, []blob.Hash{h}); err != nil {
-		return s.failed(ctx, "delete", h.Short(), err)
+		return s.failed(ctx, "delete", h, err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (s *through) wants(ctx context.Context, h blob.Hash) (wanted, blocked bool,
 	}
 	st, err := s.status(ctx, h)
 	if err != nil {
-		return false, false, s.failed(ctx, "wants", h.Short(), err)
+		return false, false, s.failed(ctx, "wants", h, err)
 	}
 	return !st.Stored && !st.Blocked, st.Blocked, nil
 }
@@ -157,7 +157,7 @@ func (s *through) missing(ctx context.Context, sd blob.Hash) (missing []blob.Has
 // unknown is the answer about a stream when the catalogue fails: the SD blob has to be read.
 func (s *through) unknown(ctx context.Context, sd blob.Hash, err error) ([]blob.Hash, bool, error) {
 	if ctx.Err() != nil {
-		return nil, false, s.failed(ctx, "missing of", sd.Short(), err)
+		return nil, false, s.failed(ctx, "missing of", sd, err)
 	}
 	return nil, false, nil
 }

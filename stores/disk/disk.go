@@ -175,6 +175,16 @@ func (s *Store) Volatile() string {
 // Mode is ModeSegments or ModeSharded.
 func (s *Store) Mode() Mode { return s.mode }
 
+// Dir is the folder of the mount, as it was given to Open.
+func (s *Store) Dir() string { return s.root }
+
+// Segments is what does the work in ModeSegments, for who looks after a mount; nil in the other mode. It is closed with
+// the store.
+func (s *Store) Segments() *engine.Engine {
+	e, _ := s.backend.(*engine.Engine)
+	return e
+}
+
 // Folder implements stores.Host: within the hidden folder of the mount.
 func (s *Store) Folder(name string) string { return Beside(s.root, name) }
 

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/storetest"
@@ -15,6 +16,7 @@ func open(t *testing.T, o disk.Options) *disk.Store {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	checktest.After(t, o.FS, o.MountPoint)
 	s, err := disk.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +58,7 @@ func TestConformance(t *testing.T) {
 			storetest.Run(t, storetest.Config{OpenDir: func(t *testing.T, dir string) stores.Store {
 				o := o
 				o.MountPoint, o.MinFree = dir, 1<<20
+				checktest.After(t, nil, dir)
 				s, err := disk.Open(t.Context(), o)
 				if err != nil {
 					t.Fatal(err)

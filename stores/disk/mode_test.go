@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/index"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/segments/mount"
@@ -59,6 +61,7 @@ func layouts(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	for dir, mode := range map[string]disk.Mode{"segments": disk.ModeSegments, "flat, all gone": disk.ModeSharded} {
+		checktest.After(t, nil, dirs[dir])
 		s, err := disk.Open(t.Context(), disk.Options{MountPoint: dirs[dir], Mode: mode, SegmentSize: 16 << 20})
 		if err != nil {
 			t.Fatal(err)
@@ -184,18 +187,20 @@ func TestFoldersThatCannotBeMounts(t *testing.T) {
 
 func TestTheSameFolderTwice(t *testing.T) {
 	for _, mode := range []disk.Mode{disk.ModeSegments, disk.ModeSharded} {
-		base := t.TempDir()
-		t.Chdir(base)
-		if err := errors.Join(os.Mkdir("real", 0o755), os.Symlink("real", "link")); err != nil {
-			t.Fatal(err)
-		}
-		s := open(t, disk.Options{MountPoint: "real", Mode: mode, SegmentSize: 16 << 20})
-		for _, again := range []string{"real", "link", filepath.Join(base, "real")} {
-			refuse(t, disk.Options{MountPoint: again, Mode: mode}, nil, "in use by pid", fmt.Sprint(os.Getpid()))
-		}
-		v := makeBlob(t, 1, 1000)
-		put(t, s, v)
-		wantHit(t, s, v)
+		t.Run(string(mode), func(t *testing.T) {
+			base := t.TempDir()
+			t.Chdir(base)
+			if err := errors.Join(os.Mkdir("real", 0o755), os.Symlink("real", "link")); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, disk.Options{MountPoint: "real", Mode: mode, SegmentSize: 16 << 20})
+			for _, again := range []string{"real", "link", filepath.Join(base, "real")} {
+				refuse(t, disk.Options{MountPoint: again, Mode: mode}, nil, "in use by pid", fmt.Sprint(os.Getpid()))
+			}
+			v := makeBlob(t, 1, 1000)
+			put(t, s, v)
+			wantHit(t, s, v)
+		})
 	}
 }
 
@@ -235,12 +240,16 @@ func TestNewerVersions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	whole := slices.Clone(b)
 	binary.LittleEndian.PutUint32(b[8:], mount.Version+1)
 	binary.LittleEndian.PutUint32(b[124:], crc32.Checksum(b[:124], crc32.MakeTable(crc32.Castagnoli)))
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	refuse(t, disk.Options{MountPoint: dirs["segments"]}, mount.ErrNewerVersion, "newer version")
+	if err := os.WriteFile(path, whole, 0o644); err != nil { // the rest is clean
+		t.Fatal(err)
+	}
 
 	// The sharded mode's version is that of its index.
 	dir := filepath.Join(dirs["flat, all gone"], ".prism", "index")

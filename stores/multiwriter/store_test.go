@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/stores"
 	"github.com/OdyseeTeam/prism/stores/disk"
 	"github.com/OdyseeTeam/prism/stores/mem"
@@ -25,7 +26,9 @@ func open(t *testing.T, destinations ...stores.Store) *multiwriter.Store {
 
 func TestConformance(t *testing.T) {
 	storetest.Run(t, storetest.Config{Open: func(t *testing.T) stores.Store {
-		files, err := disk.Open(t.Context(), disk.Options{MountPoint: t.TempDir(), Mode: disk.ModeSharded})
+		dir := t.TempDir()
+		checktest.After(t, nil, dir)
+		files, err := disk.Open(t.Context(), disk.Options{MountPoint: dir, Mode: disk.ModeSharded})
 		if err != nil {
 			t.Fatal(err)
 		}

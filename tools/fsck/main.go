@@ -1,5 +1,5 @@
-// Command fsck checks, repairs and looks into the mounts of segment stores while no program serves them. It is
-// `prism fsck` as a program of its own: all of it is in package cli.
+// Command fsck checks, repairs and looks into the mounts of segment stores while no program serves them. `check` and `stat`
+// can do it while one does, with --online. It is `prism fsck` as a program of its own: all of it is in package cli.
 package main
 
 import (

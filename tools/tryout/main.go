@@ -2,7 +2,8 @@
 // into a segment store or an S3 server; takes a folder of blobs, or cuts real files into blobs; starts a reflector over
 // the same store and sends every blob in over the reflector protocol; starts a blobcache in front of it and reads every
 // blob back over HTTP, HTTP/3 and the peer protocol; compares every body with its name; fetches the stream over each
-// protocol and compares the file; prints a table; and leaves all of it running until it is interrupted.
+// protocol and compares the file; prints a table; and leaves all of it running until it is interrupted. Then fsck looks at
+// the mounts.
 //
 // What it makes stands in one temporary folder, which is removed at the end; what it starts, it stops by process id.
 package main

@@ -19,7 +19,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 		return err
 	}
 	s := &scene{dir: dir}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = errors.Join(err, s.close(o, out)) }()
 	if err := s.gather(o, out); err != nil {
 		return err
 	}

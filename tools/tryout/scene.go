@@ -63,6 +63,12 @@ func (s *scene) start(ctx context.Context, name, url string, args ...string) (*p
 	return c, time.Since(begun), err
 }
 
+// The folders of the two stores.
+const (
+	mount          = "mount"
+	reflectorMount = "reflector-mount"
+)
+
 // bucket is the one that the S3 server has.
 const bucket = "blobs"
 
@@ -142,7 +148,7 @@ func (s *scene) startBlobcache(ctx context.Context, o options, out io.Writer) er
 func (s *scene) setEnv() error {
 	size := strconv.FormatInt(cacheSize(total(s.blobs)), 10)
 	s.env = append(s.env, "TRYOUT_SIZE="+size, "TRYOUT_CATALOGUE="+filepath.Join(s.dir, "catalogue"))
-	for name, dir := range map[string]string{"TRYOUT_MOUNT": "mount", "TRYOUT_REFLECTOR_MOUNT": "reflector-mount"} {
+	for name, dir := range map[string]string{"TRYOUT_MOUNT": mount, "TRYOUT_REFLECTOR_MOUNT": reflectorMount} {
 		path := filepath.Join(s.dir, dir)
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
@@ -189,9 +195,9 @@ func (s *scene) wait(ctx context.Context) error {
 // drainGrace is longer than a program's own time to drain.
 const drainGrace = 30 * time.Second
 
-// close ends the programs, the last that was started first, and removes the folder. One that ended by itself was
-// reported by whoever waited for it.
-func (s *scene) close() error {
+// close ends the programs, the last that was started first, has the checker look at the mounts that they leave, and removes
+// the folder. A program that ended by itself was reported by whoever waited for it.
+func (s *scene) close(o options, out io.Writer) error {
 	var errs []error
 	for i := len(s.all) - 1; i >= 0; i-- {
 		select {
@@ -200,5 +206,26 @@ func (s *scene) close() error {
 			errs = append(errs, s.all[i].Stop(drainGrace))
 		}
 	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, s.check(o, out))
+	}
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// check runs fsck over every mount that was written, each byte of it compared with its name.
+func (s *scene) check(o options, out io.Writer) error {
+	var errs []error
+	for _, name := range []string{mount, reflectorMount} {
+		dir := filepath.Join(s.dir, name)
+		if _, err := os.Stat(filepath.Join(dir, "superblock")); errors.Is(err, os.ErrNotExist) {
+			continue // no program got so far, or it keeps its blobs elsewhere
+		}
+		said, err := exec.Command(o.prism, "fsck", "check", "--hash", dir).CombinedOutput()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("fsck check --hash %s: %w\n%s", dir, err, said))
+			continue
+		}
+		fmt.Fprintf(out, "fsck:       check --hash of %s: clean\n", dir)
+	}
+	return errors.Join(errs...)
 }

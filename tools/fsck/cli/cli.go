@@ -17,6 +17,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/OdyseeTeam/prism/internal/progress"
 )
 
 // The exit statuses.
@@ -86,12 +88,13 @@ func Report(stderr io.Writer, program string, err error) int {
 	return ExitFailed
 }
 
-// memory is what a command is to get along with, in bytes: beyond it the collector runs more often.
-const memory = 200 << 20
+// collectAt is how much garbage there may be, in per cent of what is in use: most of that is rows of the index, which stay
+// until the end.
+const collectAt = 25
 
 // Until gives the context of a run, which ends with the first SIGINT or SIGTERM. A second one ends the process.
 func Until() (ctx context.Context, stop context.CancelFunc) {
-	debug.SetMemoryLimit(memory)
+	debug.SetGCPercent(collectAt)
 	ctx, stop = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
@@ -108,12 +111,12 @@ func (s *Streams) result(asJSON bool, v fmt.Stringer) error {
 	return enc.Encode(v)
 }
 
-// terminal says whether a person looks at w.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// progress begins to show on Err how far a command is. What it counts is items of that name, or bytes where there is
+// none. The caller closes the meter.
+func (s *Streams) progress(command, items string) *progress.Meter {
+	f, isFile := s.Err.(*os.File)
+	return progress.New(progress.Options{Out: s.Err, Terminal: isFile && progress.Terminal(f), Name: command, Items: items})
 }
+
+// size is a number of bytes for a person.
+func size(n int64) string { return progress.Bytes(n) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/tools/fsck/cli"
 )
 
@@ -37,6 +38,7 @@ func made(t *testing.T) string {
 
 func open(t *testing.T, dir string) *engine.Engine {
 	t.Helper()
+	checktest.After(t, nil, dir)
 	e, err := engine.Open(t.Context(), engine.Options{Dir: dir, MaxSize: 1 << 30, SegmentSize: 16 << 20, ActiveSegments: 1})
 	if err != nil {
 		t.Fatal(err)

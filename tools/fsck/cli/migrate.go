@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os/signal"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/internal/bytesize"
+	"github.com/OdyseeTeam/prism/internal/progress"
 	"github.com/OdyseeTeam/prism/tools/fsck/migrate"
 )
 
@@ -26,7 +26,7 @@ type migration struct {
 	MaxSize      capSize        `required:"" placeholder:"SIZE" help:"The max_size that the configuration of PATH will have, as 3TB, or none."`
 	SegmentSize  Size           `placeholder:"SIZE" help:"With --layout segments: payload of a segment. Unless given, as the configuration has it."`
 	Move         bool           `help:"Free DIR behind itself: each blob leaves it once PATH has it durably. DIR must not be in use."`
-	Workers      int            `placeholder:"N" help:"Blobs that are read at once. Unless given, one a processor; 1 keeps the order exactly."`
+	Workers      int            `placeholder:"N" help:"Blobs that are read at once. Unless given 8, and at least one a processor; 1 keeps the order exactly."`
 	Temp         string         `placeholder:"DIR" help:"Where many blobs are sorted. Unless given, beside PATH."`
 }
 
@@ -49,27 +49,27 @@ const tellEvery = 200 * time.Millisecond
 
 // Run moves the blobs. Bad ones are printed as they are found.
 func (c migration) Run(s *Streams) error {
-	// Not Until, which bounds memory: every worker has a buffer, and both stores have caches.
+	// Not Until, which has the collector run often: here most of the memory is buffers and caches.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	p := NewProgress(s, "migrate", true)
+	p := s.progress("migrate", "")
 	o := migrate.Options{
 		From: c.From, To: c.To, Layout: c.Layout, ShardingSize: c.ShardingSize, MaxSize: int64(c.MaxSize),
 		SegmentSize: int64(c.SegmentSize), Move: c.Move, Workers: c.Workers, MaxRate: int64(c.MaxRate), Temp: c.Temp,
-		Logger: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if !c.JSON {
-		o.OnBad = func(b migrate.Bad) { p.above(s.Out, "left: "+b.String()) }
+		o.OnBad = func(b migrate.Bad) { p.PrintTo(s.Out, "left: "+b.String()) }
 	}
 	m, err := migrate.New(o)
 	if err != nil {
-		p.End()
+		p.Close()
 		return err
 	}
 	told := tell(p, m)
 	rep, err := m.Run(ctx)
 	told()
-	p.End()
+	p.Close()
 	if rep.Holds != "" {
 		err = errors.Join(err, s.result(c.JSON, rep))
 	}
@@ -85,7 +85,7 @@ func (c migration) Run(s *Streams) error {
 }
 
 // tell shows how far a migration is, until the function that it gives is called.
-func tell(p *Progress, m *migrate.Migration) (stop func()) {
+func tell(p *progress.Meter, m *migrate.Migration) (stop func()) {
 	ended := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -106,14 +106,4 @@ func tell(p *Progress, m *migrate.Migration) (stop func()) {
 		close(ended)
 		wg.Wait()
 	}
-}
-
-// above prints a line of a result, and not in the midst of a bar.
-func (p *Progress) above(w io.Writer, text string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bar != nil {
-		_ = p.bar.Clear() // it is drawn again with the next Set
-	}
-	fmt.Fprintln(w, text)
 }

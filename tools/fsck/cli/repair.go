@@ -23,10 +23,10 @@ func (c mend) Run(s *Streams) error {
 func (c mend) run(s *Streams, what string, o repair.Options) error {
 	ctx, stop := Until()
 	defer stop()
-	p := NewProgress(s, what, false)
+	p := s.progress(what, "segments")
 	o.Limit, o.Progress = c.limit(), p.Set
 	r, err := repair.Mount(ctx, diskfs.OS(), c.Path, o)
-	p.End()
+	p.Close()
 	if err != nil {
 		return err
 	}

@@ -27,12 +27,12 @@ func (c syncDB) Run(s *Streams) error {
 	if c.OlderThan < 0 {
 		return fmt.Errorf("--older-than %v: a time is not negative", c.OlderThan)
 	}
-	p := NewProgress(s, "sync-db", false)
+	p := s.progress("sync-db", "blobs")
 	r, err := syncdb.Run(ctx, syncdb.Options{
 		Path: c.Path, Config: c.Config, OlderThan: c.OlderThan, Repair: c.Repair, Limit: c.limit(), Progress: p.Set,
-		Logger: slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger: slog.New(slog.NewTextHandler(p, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
-	p.End()
+	p.Close()
 	if errors.Is(err, syncdb.ErrStrangers) { // what was found helps to see which of the two is the wrong one
 		err = errors.Join(err, s.result(c.JSON, r))
 	}

@@ -71,7 +71,7 @@ func (m *Migration) openSegmentsDestination(ctx context.Context, maxSize, minFre
 	}
 	m.batch = maxBatch
 	if size > 0 {
-		m.batch = max(blob.MaxSize, min(maxBatch, size/4))
+		m.batch = max(blob.MaxSize, min(maxBatch, size/6))
 	}
 	e, err := engine.Open(ctx, o)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 	"github.com/OdyseeTeam/prism/tools/fsck/migrate"
 )
 
-// faultyFS fails the reads and syncs of some files.
+// faultyFS fails what is done with some files.
 type faultyFS struct {
 	diskfs.FS
-	read, sync func(path string) error
+	open, create, read, sync func(path string) error // each may be nil
 }
 
 type faultyFile struct {
@@ -34,11 +34,21 @@ func (f faultyFS) wrap(name string, file diskfs.File, err error) (diskfs.File, e
 }
 
 func (f faultyFS) Open(name string, write bool) (diskfs.File, error) {
+	if f.open != nil {
+		if err := f.open(name); err != nil {
+			return nil, err
+		}
+	}
 	file, err := f.FS.Open(name, write)
 	return f.wrap(name, file, err)
 }
 
 func (f faultyFS) Create(name string) (diskfs.File, error) {
+	if f.create != nil {
+		if err := f.create(name); err != nil {
+			return nil, err
+		}
+	}
 	file, err := f.FS.Create(name)
 	return f.wrap(name, file, err)
 }

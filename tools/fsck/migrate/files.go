@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
@@ -57,20 +59,25 @@ func (m *Migration) openFiles() (source, error) {
 		return s, nil
 	}
 	if indexed {
-		s.ix = m.openIndex(disk.FilesIndex(m.from))
+		if s.ix, err = m.openIndex(disk.FilesIndex(m.from)); err != nil {
+			return nil, errors.Join(err, s.lock.Close())
+		}
 	}
 	return s, nil
 }
 
 // openIndex opens the index of a source, which this process has locked, for the order in it. Without it the order is told
-// from elsewhere.
-func (m *Migration) openIndex(dir string) *index.Index {
+// from elsewhere, and there is no error; but what a newer program wrote is left alone.
+func (m *Migration) openIndex(dir string) (*index.Index, error) {
 	x, err := index.Open(index.Options{FS: pebblefs.New(m.o.FS), Dir: dir, Logger: m.o.Logger})
+	if errors.Is(err, index.ErrNewerFormat) {
+		return nil, fmt.Errorf("migrate: %w", err)
+	}
 	if err != nil {
 		m.o.Logger.Warn("the source's index cannot be read: its order is told from its blobs", "dir", dir, "err", err)
-		return nil
+		return nil, nil
 	}
-	return x
+	return x, nil
 }
 
 func (s *fileSource) about() (holds, servedBy string) {
@@ -190,15 +197,26 @@ func (s *fileSource) place(r ref) Bad {
 	return Bad{Hash: h.String(), Path: d.Path(h)}
 }
 
+// unlinkers is how many files are unlinked at once: each may wait for the disk.
+const unlinkers = 4
+
 // free unlinks files. A power cut may bring some back: the next run finds them in both places.
 func (s *fileSource) free(rs []ref) (int, error) {
-	for i, r := range rs {
-		d, h := s.parts(r)
-		if err := d.Unlink(h); err != nil {
-			return i, err
-		}
+	var freed atomic.Int64
+	var errs [unlinkers]error
+	var wg sync.WaitGroup
+	for k := range unlinkers {
+		wg.Go(func() {
+			for i := k; i < len(rs) && errs[k] == nil; i += unlinkers {
+				d, h := s.parts(rs[i])
+				if errs[k] = d.Unlink(h); errs[k] == nil {
+					freed.Add(1)
+				}
+			}
+		})
 	}
-	return len(rs), nil
+	wg.Wait()
+	return int(freed.Load()), errors.Join(errs[:]...)
 }
 
 // finish removes the folders that are empty now; others stay.

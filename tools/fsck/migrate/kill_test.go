@@ -132,6 +132,7 @@ func killOn(t *testing.T, rnd *rand.Rand, road string, times int) {
 		if !killed(t, o, time.Duration(rnd.Int64N(int64(700*time.Millisecond)))) {
 			break
 		}
+		o.Workers = 1 + rnd.IntN(9) // the next run need not be as the last
 	}
 	o.MaxRate = 0
 	rep := run(t, o)

@@ -16,6 +16,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/check"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/index"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/diskfs/pebblefs"
@@ -128,6 +129,7 @@ func segmentsBed(t testing.TB, root string, seed uint64, n, most int) bed {
 
 func openEngine(t testing.TB, dir string) *engine.Engine {
 	t.Helper()
+	checktest.After(t, nil, dir)
 	e, err := engine.Open(t.Context(), engine.Options{Dir: dir, SegmentSize: segmentSize, MinFree: 1, ActiveSegments: 1, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +192,7 @@ func store(t testing.TB, dir string, layout migrate.Layout, prefix int) *disk.St
 	if layout == migrate.Sharded {
 		o = disk.Options{MountPoint: dir, Mode: disk.ModeSharded, ShardingSize: prefix, MinFree: 1, Logger: quiet}
 	}
+	checktest.After(t, nil, dir)
 	s, err := disk.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

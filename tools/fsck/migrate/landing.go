@@ -29,7 +29,8 @@ type landing struct {
 
 // round is one flush, with what is freed after it.
 type round struct {
-	done  chan struct{}
+	refs  []ref
+	done  chan struct{} // closed when it is freed, and all before it
 	freed int
 }
 
@@ -77,8 +78,13 @@ func (l *landing) settle(ctx context.Context) (int, error) {
 	}
 }
 
-// loop makes rounds until nothing more lands, and the last is done.
+// loop makes rounds until nothing more lands, and the last is done. While a round is freed, the next is made durable.
 func (l *landing) loop(ctx context.Context) {
+	durable := make(chan *round)
+	var freeing sync.WaitGroup
+	freeing.Go(func() { l.free(durable) })
+	defer freeing.Wait()
+	defer close(durable)
 	tick := time.NewTicker(landEvery)
 	defer tick.Stop()
 	for {
@@ -89,36 +95,48 @@ func (l *landing) loop(ctx context.Context) {
 		case <-l.last:
 			ended = true
 		}
-		if err := l.turn(ctx); err != nil {
+		r, err := l.turn(ctx)
+		if err != nil {
 			l.stop(err)
 			return
 		}
+		durable <- r
 		if ended {
 			return
 		}
 	}
 }
 
-// turn makes what has landed durable, and then frees it. After an error nothing is freed: the next run finds out what
-// became of it.
-func (l *landing) turn(ctx context.Context) error {
+// turn makes what has landed durable. After an error nothing of it is freed: the next run finds out what became of it.
+func (l *landing) turn(ctx context.Context) (*round, error) {
 	l.mu.Lock()
-	r, refs := l.round, l.refs
+	r := l.round
+	r.refs = l.refs
 	l.round, l.refs, l.bytes = &round{done: make(chan struct{})}, nil, 0
 	l.mu.Unlock()
-	if len(refs) > 0 {
+	if len(r.refs) > 0 {
 		if err := l.m.dst.Flush(ctx); err != nil {
-			return fmt.Errorf("migrate: make durable in %s: %w", l.m.o.To, err)
+			return nil, fmt.Errorf("migrate: make durable in %s: %w", l.m.o.To, err)
 		}
-		if l.m.o.Move {
-			n, err := l.m.src.free(refs)
+	}
+	return r, nil
+}
+
+// free frees round by round. After an error no more is freed, and nobody is told that a round is done: the run ends.
+func (l *landing) free(durable <-chan *round) {
+	failed := false
+	for r := range durable {
+		if l.m.o.Move && len(r.refs) > 0 && !failed {
+			n, err := l.m.src.free(r.refs)
 			l.m.count.freed.Add(int64(n))
 			r.freed = n
 			if err != nil {
-				return err
+				failed = true
+				l.stop(err)
 			}
 		}
+		if !failed {
+			close(r.done)
+		}
 	}
-	close(r.done)
-	return nil
 }

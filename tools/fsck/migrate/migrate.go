@@ -22,6 +22,7 @@ type Migration struct {
 	dst   destination
 	plan  *plan
 	bufs  *bufpool.Pool
+	lanes *blob.Lanes // the workers hash side by side
 	pace  pace
 	batch int64 // payload that is made durable, and then freed, at once
 	land  *landing
@@ -34,7 +35,7 @@ func New(o Options) (*Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Migration{o: o, bufs: bufpool.New(blob.MaxSize, o.Workers), pace: pace{perSecond: o.MaxRate}}
+	m := &Migration{o: o, bufs: bufpool.New(blob.MaxSize, o.Workers), lanes: blob.NewLanes(), pace: pace{perSecond: o.MaxRate}}
 	m.count.setPhase(Looking)
 	return m, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/repair"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/leaktest"
 	"github.com/OdyseeTeam/prism/segments"
@@ -153,6 +154,10 @@ func TestDamagedRecordStays(t *testing.T) {
 	b.mustHave(t, migrate.Segments, 0)
 	if files, err := os.ReadDir(filepath.Join(b.from, "segments")); err != nil || len(files) != 1 {
 		t.Errorf("left of the source: %v %v", files, err)
+	}
+	left, err := repair.Mount(t.Context(), diskfs.OS(), b.from, repair.Options{})
+	if err != nil || left.Blobs != 0 || len(left.Lost) != 1 || left.Lost[0].Hash != hurt {
+		t.Errorf("a repair of what is left of the source: %v, %s", err, left)
 	}
 }
 

@@ -32,7 +32,7 @@ type Options struct {
 	SegmentSize  int64  // Layout Segments: payload of a segment; 0: what the configuration's default would be
 
 	Move    bool   // free the source behind itself
-	Workers int    // blobs that are read at once; 0: one a processor
+	Workers int    // blobs that are read at once; 0: fullLanes, and at least one a processor
 	MaxRate int64  // bytes that are read a second; 0: no bound
 	Temp    string // folder for what is sorted; empty: beside To
 
@@ -52,13 +52,16 @@ var (
 	ErrRoom = errors.New("the destination has no room")
 )
 
+// fullLanes is how many blobs are hashed side by side where the processor can. It also keeps a disk busy while others hash.
+const fullLanes = 8
+
 // withDefaults fills in what is not set and checks the rest, without a look at the disk.
 func (o Options) withDefaults() (Options, error) {
 	if o.Layout == "" {
 		o.Layout = Segments
 	}
 	if o.Workers == 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = max(fullLanes, runtime.GOMAXPROCS(0))
 	}
 	if o.FS == nil {
 		o.FS = diskfs.OS()

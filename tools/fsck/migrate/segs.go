@@ -89,7 +89,9 @@ func (s *segSource) scan(ctx context.Context, add func(item) error) error {
 		return fmt.Errorf("migrate: list segments: %w", err)
 	}
 	if s.mnt != nil {
-		s.loadIndex()
+		if err := s.loadIndex(); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		id, ok := mount.ParseSegmentName(name)
@@ -109,27 +111,28 @@ func (s *segSource) scan(ctx context.Context, add func(item) error) error {
 }
 
 // loadIndex opens the index, where it can be believed.
-func (s *segSource) loadIndex() {
+func (s *segSource) loadIndex() error {
 	why, asked, err := s.mnt.RebuildRequested()
 	if err != nil || asked && why != leaving {
 		s.m.o.Logger.Warn("the source's index is known to be damaged: its order is that of the records", "why", cmp.Or(why, fmt.Sprint(err)))
-		return
+		return nil
 	}
-	x := s.m.openIndex(s.mnt.IndexDir())
+	x, err := s.m.openIndex(s.mnt.IndexDir())
 	if x == nil {
-		return
+		return err
 	}
 	meta, known, err := x.Meta()
 	rows, rerr := x.Segments()
 	if err = errors.Join(err, rerr); err != nil || !known {
 		s.m.o.Logger.Warn("the source's index knows nothing: its order is that of the records", "err", err)
 		_ = x.Close() // nothing was written to it
-		return
+		return nil
 	}
 	s.ix, s.clean, s.torn = x, meta.Clean, asked
 	for _, row := range rows {
 		s.rows[row.ID] = row
 	}
+	return nil
 }
 
 func (s *segSource) closeIndex() error {
@@ -173,6 +176,8 @@ func (s *segSource) scanOne(ctx context.Context, id segments.ID, add func(item) 
 		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
+	case errors.Is(err, segments.ErrNewerVersion):
+		return fmt.Errorf("migrate: %s: %w; nothing was moved: run the version of prism that wrote it", s.path(id), err)
 	case err != nil:
 		s.left[id] = 1 // whatever it holds
 		s.m.addBad(Bad{Path: s.path(id), Segment: id, Why: fmt.Sprintf("the segment cannot be read: %v", err)})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/engine/check/checktest"
 	"github.com/OdyseeTeam/prism/internal/testbed"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/bolt"
@@ -37,6 +38,7 @@ func newBed(t testing.TB, mode disk.Mode, server *testbed.MariaDBServer) *bed {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bed{t: t, mount: filepath.Join(dir, "mount"), conf: filepath.Join(dir, "reflector.yaml")}
+	checktest.After(t, nil, b.mount)
 	b.disk = disk.Options{MountPoint: b.mount, Mode: mode, MinFree: 1, Logger: quiet}
 	layout := "mode: segments, segment_size: 8MiB"
 	b.disk.SegmentSize = 8 << 20

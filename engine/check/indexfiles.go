@@ -1,0 +1,44 @@
+package check
+
+import (
+	"path/filepath"
+
+	"github.com/OdyseeTeam/prism/index"
+	"github.com/OdyseeTeam/prism/internal/diskfs/pebblefs"
+)
+
+// inspectIndex reads the files of the index before they are opened, when payloads are read too.
+func (c *checker) inspectIndex() ([]index.Flaw, error) {
+	if !c.o.Payloads && !c.o.Hashes {
+		return nil, nil
+	}
+	return index.Inspect(pebblefs.New(c.fsys), c.mnt.IndexDir())
+}
+
+// judgeFlaws makes findings of what was wrong with the files, now that the index was opened. A file that the open deleted
+// was not needed any more. A log without its end is what any run leaves that did not end in good order.
+func (c *checker) judgeFlaws(flaws []index.Flaw) error {
+	if len(flaws) == 0 {
+		return nil
+	}
+	names, err := c.fsys.List(c.mnt.IndexDir())
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, name := range names {
+		there[name] = true
+	}
+	for _, f := range flaws {
+		path := filepath.Join(c.mnt.IndexDir(), f.File)
+		switch {
+		case (f.Kind == index.Ragged || f.Kind == index.IdleRagged) && !c.rep.GoodStop:
+		case f.Kind == index.Idle || f.Kind == index.IdleRagged:
+			c.find(StrayBytes, 0, "%s: %s", path, f.What)
+		case f.Table && !there[f.File]: // a run that was cut short had left it behind
+		default:
+			c.find(Index, 0, "%s: %s", path, f.What)
+		}
+	}
+	return nil
+}
