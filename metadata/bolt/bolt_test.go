@@ -1,7 +1,9 @@
 package bolt_test
 
 import (
+	"bytes"
 	"encoding/binary"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -73,5 +75,32 @@ func wantWhole(t testing.TB, path string) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestBlockedAgain demands that what is blocked already costs no commit.
+func TestBlockedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalogue")
+	c := open(t, bolt.Options{Path: path})
+	defer c.Close()
+	hashes := metadatatest.Hashes("again", 100)
+	read := func() []byte {
+		t.Helper()
+		if err := c.Block(t.Context(), hashes); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	first := read()
+	if !bytes.Equal(read(), first) {
+		t.Error("the file was written again")
+	}
+	hashes = append(hashes, metadatatest.Hash("new"))
+	if bytes.Equal(read(), first) {
+		t.Error("the file was not written for a new hash")
 	}
 }

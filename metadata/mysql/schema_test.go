@@ -179,3 +179,29 @@ func TestMissingColumns(t *testing.T) {
 	f(metadata.TrackNone, "ALTER TABLE blob_ DROP KEY blob_hash_idx, ADD UNIQUE KEY (hash(50))", metadata.ErrSchema, "unique key")
 	f(metadata.TrackNone, "ALTER TABLE blob_ DROP KEY blob_hash_idx, ADD UNIQUE KEY (hash, length)", metadata.ErrSchema, "unique key")
 }
+
+// TestBlockedAgain demands that what is blocked already is not written again.
+func TestBlockedAgain(t *testing.T) {
+	database := shared.server.Database(t)
+	o := options(shared.server, database)
+	o.CreateSchema = true
+	c := open(t, o)
+	defer c.Close()
+	hashes := metadatatest.Hashes("again", 100)
+	block := func() {
+		t.Helper()
+		if err := c.Block(t.Context(), hashes); err != nil {
+			t.Fatal(err)
+		}
+	}
+	block()
+	if _, err := shared.server.DB.ExecContext(t.Context(), "CREATE TRIGGER "+database+".no_insert BEFORE INSERT ON "+database+
+		".blocked FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'a row was written'"); err != nil {
+		t.Fatal(err)
+	}
+	block()
+	hashes = append(hashes, metadatatest.Hash("new"))
+	if err := c.Block(t.Context(), hashes); err == nil {
+		t.Error("a new hash was not written")
+	}
+}
