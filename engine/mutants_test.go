@@ -50,8 +50,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "watermark ahead", file: "flush.go",
-		old: "if p := s.Prefix(); p >",
-		new: "if p := s.Reserved() + 2; p >",
+		old: "if p := s.Prefix(); (p >",
+		new: "if p := s.Reserved() + 2; (p >",
 	},
 	{
 		name: "watermark without a sync", file: "flush.go",
@@ -134,21 +134,35 @@ func TestMutantsAreCaught(t *testing.T) {
 	}
 }
 
-func (m mutant) mustBeCaught(t *testing.T) {
+// TestMutantsFit wants the code that each of them changes to be there, once.
+func TestMutantsFit(t *testing.T) {
+	for _, m := range mutants {
+		m.source(t)
+	}
+}
+
+// source is the file that is changed.
+func (m mutant) source(t *testing.T) (path, text string) {
+	t.Helper()
 	path, err := filepath.Abs(m.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile(path)
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Count(string(source), m.old) != 1 {
-		t.Fatalf("%s holds the code to change %d times, want once: the bug needs to be written anew", m.file, strings.Count(string(source), m.old))
+	if n := strings.Count(string(b), m.old); n != 1 {
+		t.Errorf("%s: %s holds the code to change %d times, want once: the bug needs to be written anew", m.name, m.file, n)
 	}
+	return path, string(b)
+}
+
+func (m mutant) mustBeCaught(t *testing.T) {
+	path, source := m.source(t)
 	dir := t.TempDir()
 	changed := filepath.Join(dir, "mutant.go")
-	if err := os.WriteFile(changed, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+	if err := os.WriteFile(changed, []byte(strings.Replace(source, m.old, m.new, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
