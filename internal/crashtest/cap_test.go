@@ -156,7 +156,7 @@ func (c *capTest) fail(ctx context.Context, stop func(), err error) {
 // look notes how many blobs the readers hold, and ends the test early when the cache does not keep what it is given:
 // each put may wait for seconds then.
 func (c *capTest) look(ctx context.Context, stop func(), done <-chan struct{}) {
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
