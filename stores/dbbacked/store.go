@@ -127,6 +127,7 @@ func (s *Store) Has(ctx context.Context, h blob.Hash) (bool, error) { return s.m
 
 // Get implements stores.Store: from the store below.
 func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
+	s.seen.expect(h)
 	handle, err := s.child.Get(ctx, h)
 	s.asked(h, err)
 	blob.TraceOf(ctx).AddOver(s.name)

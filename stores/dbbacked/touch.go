@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/prefetch"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/journal"
 )
@@ -49,6 +50,16 @@ func (s *seen) slot(h blob.Hash) (*atomic.Uint64, uint64) {
 
 // tick brings the minute up to date. The clock is monotone.
 func (s *seen) tick() { s.minute.Store(uint64(time.Since(s.begin) / time.Minute)) }
+
+// expect is told of a blob before the store below is asked for it. A table of this size is not in the processor's cache:
+// the wait for the blob's slot is most of what first costs, and passes meanwhile.
+func (s *seen) expect(h blob.Hash) {
+	if s.slots == nil {
+		return
+	}
+	word, _ := s.slot(h)
+	prefetch.Word(word)
+}
 
 // first says whether an access is the first one in a while, and notes it.
 func (s *seen) first(h blob.Hash) bool {
