@@ -28,6 +28,18 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+func TestAddOver(t *testing.T) {
+	_, trace := blob.WithTrace(t.Context())
+	trace.AddOver("alone")
+	trace.Add(blob.Hop{Origin: "disk", Host: "far", Elapsed: time.Second})
+	trace.AddOver("over")
+	want := []blob.Hop{{Origin: "alone"}, {Origin: "disk", Host: "far", Elapsed: time.Second}, {Origin: "over", Elapsed: time.Second}}
+	if got := trace.Hops(); !slices.Equal(got, want) {
+		t.Errorf("the hops are %v, want %v", got, want)
+	}
+	blob.TraceOf(t.Context()).AddOver("nowhere") // takes everything and keeps nothing
+}
+
 func TestNoTrace(t *testing.T) {
 	none := blob.TraceOf(t.Context())
 	none.Add(blob.Hop{Origin: "x"})

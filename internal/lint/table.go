@@ -31,6 +31,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs"},
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
 	{floor: 0, pkg: "internal/jsonscan"},
+	{floor: 0, pkg: "internal/prefetch"},
 	{floor: 0, pkg: "internal/leaktest"},
 	{floor: 0, pkg: "internal/lint"},
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},

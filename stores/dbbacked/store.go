@@ -99,6 +99,9 @@ func (s *Store) start() {
 	case s.o.Tracking != metadata.TrackNone:
 		s.workers.Go(s.touchLoop)
 	}
+	if s.o.Tracking != metadata.TrackNone {
+		s.workers.Go(s.minuteLoop)
+	}
 	if s.misses != nil {
 		s.workers.Go(s.missLoop)
 	}
@@ -124,17 +127,10 @@ func (s *Store) Has(ctx context.Context, h blob.Hash) (bool, error) { return s.m
 
 // Get implements stores.Store: from the store below.
 func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
-	tr := blob.TraceOf(ctx)
-	if tr == nil {
-		handle, err := s.child.Get(ctx, h)
-		s.asked(h, err, time.Now())
-		return handle, err
-	}
-	start := time.Now()
+	s.seen.expect(h)
 	handle, err := s.child.Get(ctx, h)
-	now := time.Now() // for both: a look at the clock is a good part of what this costs
-	s.asked(h, err, now)
-	tr.Add(blob.Hop{Origin: s.name, Elapsed: now.Sub(start)})
+	s.asked(h, err)
+	blob.TraceOf(ctx).AddOver(s.name)
 	return handle, err
 }
 
@@ -142,17 +138,17 @@ func (s *Store) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 func (s *Store) Open(ctx context.Context, h blob.Hash) (*blob.Stream, error) {
 	start := time.Now()
 	st, err := stores.Open(ctx, s.child, h)
-	s.asked(h, err, time.Now())
+	s.asked(h, err)
 	blob.TraceOf(ctx).Add(blob.Hop{Origin: s.name, Elapsed: time.Since(start)})
 	return st, err
 }
 
 // asked notes what a Get came to.
-func (s *Store) asked(h blob.Hash, err error, now time.Time) {
+func (s *Store) asked(h blob.Hash, err error) {
 	switch {
 	case err == nil:
 		if s.o.Tracking != metadata.TrackNone {
-			s.touch(h, now)
+			s.touch(h)
 		}
 	case s.misses != nil && errors.Is(err, blob.ErrNotFound):
 		s.missed(h)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/prefetch"
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/journal"
 )
@@ -16,14 +17,17 @@ const (
 	// maxTouches bounds the accesses that wait in memory. What comes on top is dropped, and noted at the next access.
 	maxTouches = 1 << 16
 	touchEvery = time.Second
+	// minuteEvery is well below a minute: it is how late an access may look.
+	minuteEvery = 10 * time.Second
 )
 
 // seen remembers which blobs an access was noted of in the last metadata.TouchInterval: a word for each of many slots,
 // which the hash names, with a part of the hash and the minute. A blob that another has driven out is noted again, which
 // the catalogue sorts out.
 type seen struct {
-	slots []atomic.Uint64
-	begin time.Time
+	slots  []atomic.Uint64
+	begin  time.Time
+	minute atomic.Uint64 // since begin; minuteLoop moves it, so that a hit need not look at the clock
 }
 
 const (
@@ -35,6 +39,7 @@ const (
 func (s *seen) init() {
 	s.slots = make([]atomic.Uint64, seenSlots)
 	s.begin = time.Now().Add(-metadata.TouchInterval) // no word that was never written is of now
+	s.tick()
 }
 
 // slot is the place of a blob, and the part of its word that tells it from others.
@@ -43,9 +48,22 @@ func (s *seen) slot(h blob.Hash) (*atomic.Uint64, uint64) {
 	return &s.slots[n%seenSlots], binary.LittleEndian.Uint64(h[8:]) << seenMinutes
 }
 
-// first says whether an access is the first one in a while, and notes it. The clock is monotone.
-func (s *seen) first(h blob.Hash, now time.Time) bool {
-	minute := uint64(now.Sub(s.begin) / time.Minute)
+// tick brings the minute up to date. The clock is monotone.
+func (s *seen) tick() { s.minute.Store(uint64(time.Since(s.begin) / time.Minute)) }
+
+// expect is told of a blob before the store below is asked for it. A table of this size is not in the processor's cache:
+// the wait for the blob's slot is most of what first costs, and passes meanwhile.
+func (s *seen) expect(h blob.Hash) {
+	if s.slots == nil {
+		return
+	}
+	word, _ := s.slot(h)
+	prefetch.Word(word)
+}
+
+// first says whether an access is the first one in a while, and notes it.
+func (s *seen) first(h blob.Hash) bool {
+	minute := s.minute.Load()
 	word, tag := s.slot(h)
 	last := word.Load()
 	const low = 1<<seenMinutes - 1
@@ -69,8 +87,8 @@ type touches struct {
 }
 
 // touch notes an access.
-func (s *Store) touch(h blob.Hash, now time.Time) {
-	if !s.seen.first(h, now) {
+func (s *Store) touch(h blob.Hash) {
+	if !s.seen.first(h) {
 		return
 	}
 	if s.journal != nil {
@@ -84,7 +102,14 @@ func (s *Store) touch(h blob.Hash, now time.Time) {
 		s.seen.forget(h)
 		return
 	}
-	s.touches.waiting = append(s.touches.waiting, metadata.Access{Hash: h, At: now})
+	s.touches.waiting = append(s.touches.waiting, metadata.Access{Hash: h, At: time.Now()})
+}
+
+// minuteLoop keeps the minute of seen.
+func (s *Store) minuteLoop() {
+	for s.sleep(minuteEvery) {
+		s.seen.tick()
+	}
 }
 
 // touchLoop tells the catalogue of accesses in batches. What waits when the store closes is told then, if the catalogue
