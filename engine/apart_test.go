@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,6 +39,10 @@ func apart(t *testing.T, result any, f func()) {
 		args = append(args, "-test.timeout", time.Until(end).String())
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	// Should this process be killed the other goes with it; that is tied to the thread that starts it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), apartKey+"="+file)
 	b, err := cmd.CombinedOutput()
 	out := string(b)
