@@ -334,8 +334,8 @@ func (k *keeper) lookAt(p *node, numbers []int) {
 	looking.Wait()
 }
 
-// retry looks what became of the uploads that were cut, and uploads those blobs again, over as many connections as had
-// uploaded them.
+// retry looks what became of the uploads that were cut, and uploads those blobs again, over as many connections as
+// uploaders have.
 func (k *keeper) retry(p *node) {
 	k.t.Helper()
 	open := slices.Sorted(maps.Keys(k.open))
@@ -345,15 +345,17 @@ func (k *keeper) retry(p *node) {
 	}
 	close(work)
 	var again sync.WaitGroup
+	var broken atomic.Bool
 	for range min(uploaders, len(open)) {
 		again.Go(func() {
 			if err := k.retryFrom(p, work); err != nil {
+				broken.Store(true)
 				k.t.Error(err)
 			}
 		})
 	}
 	again.Wait()
-	if k.t.Failed() {
+	if broken.Load() {
 		k.t.FailNow()
 	}
 }
