@@ -93,8 +93,8 @@ crash-computed:
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	@# Thousands of small engines, opened and thrown away: collecting them less often saves a quarter of the time.
 	GOGC=400 GOMEMLIMIT=4GiB $(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
-	@# The indexes that faults park stay in memory, so each fault has a process of its own: the limit is never reached.
-	GOGC=200 GOMEMLIMIT=4GiB $(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
+	@# The indexes that faults park stay in memory until their process ends, so each fault has one of its own.
+	GOMEMLIMIT=4GiB $(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
 	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
 	nice -n 5 $(TEST) ./engine/enginetest -run '^TestRepairOfDamage$$' -all-damage
 
