@@ -3,7 +3,12 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+
+# What make crash runs side by side; nothing else is.
+LANES := crash-computed crash-programs
+ifneq ($(MAKECMDGOALS),$(LANES))
 .NOTPARALLEL:
+endif
 
 GO      ?= go
 OS_ARCH := $(shell $(GO) env GOOS)_$(shell $(GO) env GOARCH)
@@ -70,27 +75,36 @@ race: ## run every test under the race detector (needs a C compiler)
 	@# cgo is for the detector alone: what tests build by themselves is what make build builds.
 	CGO_ENABLED=1 .ci/test -race -timeout 30m -exec 'env CGO_ENABLED=0' $(PKGS)
 
-# What these tests mount goes with them, however they end. Without root they say themselves what they need. SEQUENCES=0
-# is all of them.
-crash: ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
-crash: ENGINE = $(GO) test -count=1 -timeout 60m -v ./engine
-crash: PROGRAM = $(GO) test -count=1 -timeout 60m -v ./internal/crashtest
-crash: MIGRATE = $(GO) test -count=1 -timeout 60m -v ./tools/fsck/migrate
+# Two lanes at once: what keeps the processors busy, and what waits for programs, disks and the clock. Each step prints
+# what it has shown when it ends. When one fails its lane ends, the other goes on to its own end, and then make fails.
 .PHONY: crash
 crash: ## 10000 power cuts in memory, all short sequences, every failing call, every seeded bug, a repair after damage to every block, 200 kills, 50 kills amidst uploads over each store, 200 of them and of MariaDB under a catalogue, stops amidst transfers, 100000 requests over HTTP/3 that are taken back, a minute of hits, the cap, 200 real power cuts, 100 killed migrations and one on a full disk (as root)
+	@$(MAKE) --no-print-directory -j2 --output-sync=line $(LANES)
+
+# What these tests mount goes with them, however they end. Without root they say themselves what they need. SEQUENCES=0
+# is all of them. What computes gives way to programs that are measured by the clock.
+$(LANES): ALONE = $(if $(filter 0,$(shell id -u)),unshare --mount)
+$(LANES): TEST = $(GO) test -count=1 -timeout 120m -v
+$(LANES): ENGINE = nice -n 5 $(TEST) ./engine
+$(LANES): PROGRAM = $(TEST) ./internal/crashtest
+$(LANES): MIGRATE = $(TEST) ./tools/fsck/migrate
+.PHONY: $(LANES)
+crash-computed:
 	$(ENGINE) -run '^TestCrashPoints$$' -crash-points $(CRASH_POINTS)
 	@# Thousands of small engines, opened and thrown away: collecting them less often saves a quarter of the time.
 	GOGC=400 GOMEMLIMIT=4GiB $(ENGINE) -run '^TestCrashSequences$$' -sequences $(SEQUENCES)
-	@# An index that a fault has parked stays in memory: thousands of them are kept from taking twice that.
-	GOGC=25 $(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
+	@# The indexes that faults park stay in memory until their process ends, so each fault has one of its own.
+	GOMEMLIMIT=4GiB $(ENGINE) -run '^TestFaultWalk$$|^TestBadInput' -all-faults
 	$(ENGINE) -run '^TestMutantsAreCaught$$' -all-mutants
-	$(ENGINE) -run '^TestHitsWriteNothing$$' -hits-for 60s
-	$(GO) test -count=1 -timeout 60m -v ./engine/enginetest -run '^TestRepairOfDamage$$' -all-damage
+	nice -n 5 $(TEST) ./engine/enginetest -run '^TestRepairOfDamage$$' -all-damage
+
+crash-programs:
+	$(PROGRAM) -run '^TestCatalogue$$' -receipt-kills $(CATALOGUE_KILLS)
 	$(PROGRAM) -run '^TestKill$$' -kills $(KILLS)
 	$(PROGRAM) -run '^TestReceipts$$' -receipt-kills $(RECEIPTS)
-	$(PROGRAM) -run '^TestCatalogue$$' -receipt-kills $(CATALOGUE_KILLS)
 	$(PROGRAM) -run '^TestDrainOf'
-	$(GO) test -count=1 -timeout 60m -v ./frontends/http3 -run '^TestResetStorm$$' -resets 100000
+	$(TEST) ./engine -run '^TestHitsWriteNothing$$' -hits-for 60s
+	$(TEST) ./frontends/http3 -run '^TestResetStorm$$' -resets 100000
 	$(ALONE) $(PROGRAM) -run '^TestPowerCuts$$' -power-cuts $(POWER_CUTS)
 	$(ALONE) $(PROGRAM) -run '^TestCap$$' -loop
 	$(MIGRATE) -run '^TestKilled$$' -kills $(MIGRATIONS)

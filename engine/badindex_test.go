@@ -58,29 +58,35 @@ func (b *badBed) indexFiles(part string) []string {
 // TestBadInput75FilesOfTheIndex takes away, cuts and damages each file of the index: whatever it is, all blobs are served,
 // because the segments describe themselves.
 func TestBadInput75FilesOfTheIndex(t *testing.T) {
-	whole := withTable(t)
-	for _, path := range whole.indexFiles("") {
-		name := filepath.Base(path)
-		t.Run(name, func(t *testing.T) {
-			b := whole.clone()
-			b.t = t
-			b.must(b.disk.Remove(path))
-			b.must(b.disk.SyncDir(b.indexDir()))
-			b.serves(name+" is missing", b.but())
-			size := len(whole.read(path))
-			for at := 0; at < size; at += max(1, stride(size/4)) {
-				b := whole.clone()
-				b.t = t
-				b.truncate(path, int64(at))
-				b.serves(fmt.Sprintf("%s ends after %d of %d bytes", name, at, size), b.but())
-				b.disk.Discard() // a failed index would hold on to it
-				b = whole.clone()
-				b.t = t
-				b.flip(path, int64(at), at%8)
-				b.serves(fmt.Sprintf("byte %d of %s is wrong", at, name), b.but())
-				b.disk.Discard()
-			}
+	for n := range withTable(t).indexFiles("") {
+		t.Run(fmt.Sprintf("file %d", n+1), func(t *testing.T) {
+			apart(t, nil, func() {
+				whole := withTable(t)
+				path := whole.indexFiles("")[n]
+				t.Log(filepath.Base(path))
+				whole.damaged(path)
+			})
 		})
+	}
+}
+
+// damaged takes a file of the index away, cuts it and damages it.
+func (b *badBed) damaged(path string) {
+	name := filepath.Base(path)
+	lacking := b.clone()
+	b.must(lacking.disk.Remove(path))
+	b.must(lacking.disk.SyncDir(b.indexDir()))
+	lacking.serves(name+" is missing", b.but())
+	size := len(b.read(path))
+	for at := 0; at < size; at += max(1, stride(size/4)) {
+		short := b.clone()
+		short.truncate(path, int64(at))
+		short.serves(fmt.Sprintf("%s ends after %d of %d bytes", name, at, size), b.but())
+		short.disk.Discard() // a failed index would hold on to it
+		wrong := b.clone()
+		wrong.flip(path, int64(at), at%8)
+		wrong.serves(fmt.Sprintf("byte %d of %s is wrong", at, name), b.but())
+		wrong.disk.Discard()
 	}
 }
 

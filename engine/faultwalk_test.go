@@ -31,22 +31,52 @@ var parked = []string{guardfs.ParkFrame, "cockroachdb/pebble"}
 // those of the index are among them. What must hold then is said at enginetest.Trial.
 func TestFaultWalk(t *testing.T) {
 	leaktest.Check(t, parked...)
-	walked := map[crashfs.Kind]int{}
-	runs, lost := 0, 0
+	total := faultTally{Walked: map[crashfs.Kind]int{}}
 	for _, f := range enginetest.Faults() {
-		for _, s := range enginetest.Scenarios() {
-			t.Run(f.Name+"/"+s.Name, func(t *testing.T) {
-				began := time.Now()
-				w := walk{scenario: s, fault: f, walked: map[crashfs.Kind]int{}}
-				w.run(t)
-				enginetest.Add(walked, w.walked)
-				runs, lost = runs+w.runs, lost+w.lost
-				t.Logf("%d of %d calls failed: %s; %d records that could not be read are gone (%v)",
-					w.runs, w.calls, callTally(w.walked), w.lost, time.Since(began).Round(time.Millisecond))
-			})
-		}
+		t.Run(f.Name, func(t *testing.T) {
+			sum := faultTally{Walked: map[crashfs.Kind]int{}}
+			apart(t, &sum, func() { sum = walkFault(t, f) })
+			total.add(sum)
+		})
 	}
-	t.Logf("%d calls failed, one a run: %s; 0 panics, 0 hangs; %d records that could not be read are gone", runs, callTally(walked), lost)
+	t.Logf("calls: %v; 0 panics, 0 hangs", total)
+}
+
+// walkFault walks all scenarios with one fault.
+func walkFault(t *testing.T, f enginetest.Fault) faultTally {
+	sum := faultTally{Walked: map[crashfs.Kind]int{}}
+	for _, s := range enginetest.Scenarios() {
+		t.Run(s.Name, func(t *testing.T) {
+			began := time.Now()
+			w := walk{scenario: s, fault: f, faultTally: faultTally{Walked: map[crashfs.Kind]int{}}}
+			w.run(t)
+			sum.add(w.faultTally)
+			t.Logf("%s: %d calls, %v (%v)", s.Name, w.calls, w.faultTally, time.Since(began).Round(time.Millisecond))
+		})
+	}
+	return sum
+}
+
+// faultTally is what a walk came to.
+type faultTally struct {
+	Walked map[crashfs.Kind]int // by what the first failed call was
+	Runs   int
+	Lost   int
+}
+
+func (s *faultTally) add(o faultTally) {
+	enginetest.Add(s.Walked, o.Walked)
+	s.Runs += o.Runs
+	s.Lost += o.Lost
+}
+
+// String is the tally on one line.
+func (s faultTally) String() string {
+	var kinds []string
+	for _, k := range slices.Sorted(maps.Keys(s.Walked)) {
+		kinds = append(kinds, fmt.Sprintf("%v %d", k, s.Walked[k]))
+	}
+	return fmt.Sprintf("%d failed, one a run: %s; %d records that could not be read are gone", s.Runs, strings.Join(kinds, ", "), s.Lost)
 }
 
 // walk is a walk over the calls of one scenario.
@@ -55,10 +85,8 @@ type walk struct {
 	fault    enginetest.Fault
 	calls    int // of a run in which nothing fails
 
-	mu     sync.Mutex
-	walked map[crashfs.Kind]int // by what the first failed call was
-	runs   int
-	lost   int
+	mu sync.Mutex
+	faultTally
 }
 
 func (w *walk) run(t *testing.T) {
@@ -104,17 +132,6 @@ func (w *walk) try(t *testing.T, n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if res.Hit {
-		w.runs++
-		w.walked[res.First.Kind]++
-		w.lost += res.Lost
+		w.add(faultTally{map[crashfs.Kind]int{res.First.Kind: 1}, 1, res.Lost})
 	}
-}
-
-// callTally is counts by kind on one line.
-func callTally(calls map[crashfs.Kind]int) string {
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(calls)) {
-		out = append(out, fmt.Sprintf("%v %d", k, calls[k]))
-	}
-	return strings.Join(out, ", ")
 }

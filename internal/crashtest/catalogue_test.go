@@ -142,8 +142,8 @@ func (c *cataloguer) lacking() (numbers []int, err error) {
 		}
 		stored[hash] = true
 	}
-	for i := range c.promised {
-		if !stored[c.blobs.verified(i).Hash().String()] {
+	for i, h := range c.promised {
+		if !stored[h.String()] {
 			numbers = append(numbers, i)
 		}
 	}

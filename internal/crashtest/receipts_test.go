@@ -3,6 +3,7 @@ package crashtest_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -59,11 +60,11 @@ type keeper struct {
 	outages atomic.Int64 // begins and ends of the times when it is: odd in between
 
 	mu       sync.Mutex
-	next     int              // number of the next blob
-	open     map[int]struct{} // offered, and no word yet that the reflector has them
-	promised map[int]struct{} // of these it said so
-	fresh    []int            // the promised ones since the last start
-	settled  []int            // those of earlier lives
+	next     int               // number of the next blob
+	open     map[int]struct{}  // offered, and no word yet that the reflector has them
+	promised map[int]blob.Hash // of these it said so
+	fresh    []int             // the promised ones since the last start
+	settled  []int             // those of earlier lives
 
 	receipts, told, sds  int // receipts of true, answers that a blob is there already, receipts of SD blobs
 	cut, whole, missing  int // blobs without a receipt at a kill, and what became of them
@@ -75,7 +76,7 @@ type keeper struct {
 func newKeeper(t *testing.T, seed uint64, store string) *keeper {
 	return &keeper{
 		t: t, rng: rand.New(rand.NewPCG(seed, 3)), store: store, blobs: blobs{seed: seed, full: 0.05},
-		open: map[int]struct{}{}, promised: map[int]struct{}{},
+		open: map[int]struct{}{}, promised: map[int]blob.Hash{},
 		kill: func(n *node, end func()) bool { end(); n.Kill(); return false },
 	}
 }
@@ -230,7 +231,7 @@ func (k *keeper) promise(i int, v blob.Verified, r reflectclient.Result) {
 	}
 	delete(k.open, i)
 	if _, ok := k.promised[i]; !ok {
-		k.promised[i] = struct{}{}
+		k.promised[i] = v.Hash()
 		k.fresh = append(k.fresh, i)
 	}
 }
@@ -257,7 +258,12 @@ func (k *keeper) lookOn(p *node, rng *rand.Rand, over *atomic.Bool) {
 // look asks for a blob and judges the answer. An error is about the connection or a status that says nothing about the
 // blob. It is for many goroutines.
 func (k *keeper) look(p *node, i int, promised bool, buf []byte) (there bool, err error) {
-	h := k.blobs.verified(i).Hash()
+	k.mu.Lock()
+	h, known := k.promised[i]
+	k.mu.Unlock()
+	if !known {
+		h = k.blobs.verified(i).Hash()
+	}
 	_, err = p.get(k.t.Context(), h, buf)
 	missing := errors.Is(err, errMissing)
 	k.mu.Lock()
@@ -328,45 +334,70 @@ func (k *keeper) lookAt(p *node, numbers []int) {
 	looking.Wait()
 }
 
-// retry looks what became of the uploads that were cut, and uploads those blobs again.
+// retry looks what became of the uploads that were cut, and uploads those blobs again, over as many connections as
+// uploaders have.
 func (k *keeper) retry(p *node) {
 	k.t.Helper()
-	if len(k.open) == 0 {
-		return
+	open := slices.Sorted(maps.Keys(k.open))
+	work := make(chan int, len(open))
+	for _, i := range open {
+		work <- i
 	}
+	close(work)
+	var again sync.WaitGroup
+	var broken atomic.Bool
+	for range min(uploaders, len(open)) {
+		again.Go(func() {
+			if err := k.retryFrom(p, work); err != nil {
+				broken.Store(true)
+				k.t.Error(err)
+			}
+		})
+	}
+	again.Wait()
+	if broken.Load() {
+		k.t.FailNow()
+	}
+}
+
+// retryFrom is retry over one connection. It is for many goroutines.
+func (k *keeper) retryFrom(p *node, work <-chan int) error {
 	c, err := reflectclient.Dial(k.t.Context(), p.receiver, reflectclient.Options{})
 	if err != nil {
-		k.t.Fatal(err)
+		return err
 	}
 	defer c.Close()
 	buf := make([]byte, blob.MaxSize)
-	open := make([]int, 0, len(k.open))
-	for i := range k.open {
-		open = append(open, i)
-	}
-	slices.Sort(open)
-	for _, i := range open {
+	for i := range work {
 		there, err := k.look(p, i, false, buf)
 		if err != nil {
-			k.t.Fatal(err)
-		}
-		if there {
-			k.whole++
-		} else {
-			k.missing++
+			return err
 		}
 		v := k.blobs.verified(i)
 		r, err := c.Upload(k.t.Context(), v, stream.Sniff(v.Bytes()))
 		if err != nil {
-			k.t.Fatalf("the second try of an upload that was cut: %v", err)
+			return fmt.Errorf("the second try of an upload that was cut: %w", err)
 		}
 		if r.Sent && there && k.recheck == nil { // with a catalogue the bytes may be there without a row
 			k.t.Errorf("blob %d is there, and was wanted again", i)
 		}
 		k.promise(i, v, r)
+		k.found(there)
 		if _, err := k.look(p, i, true, buf); err != nil {
-			k.t.Fatal(err)
+			return err
 		}
+	}
+	return nil
+}
+
+// found counts what became of an upload that was cut. It is for many goroutines.
+func (k *keeper) found(there bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if there {
+		k.whole++
+	} else {
+		k.missing++
 	}
 }
 
