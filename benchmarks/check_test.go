@@ -157,7 +157,7 @@ func BenchmarkCheckHash(b *testing.B) {
 		memory = append(memory, runCheck(b, "--hash", inMemory))
 		lanes = append(lanes, hashRate(true))
 		check = append(check, runCheck(b, "--hash", onDisk))
-		disk = append(disk, directBy4.rate(b, stretches))
+		disk = append(disk, directBy8.rate(b, stretches))
 	}
 	over := func(x, y float64) float64 { return x / y }
 	slower := each(lanes, disk, func(x, y float64) float64 { return min(x, y) })

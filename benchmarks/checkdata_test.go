@@ -64,16 +64,17 @@ type plainReading struct {
 	direct  bool // past the page cache
 }
 
-// directBy4 is how check reads on two processors.
-var directBy4 = plainReading{name: "direct-by-4", readers: 4, turn: 2 << 20, request: 2 << 20, direct: true}
+// directBy8 is how check reads on two processors.
+var directBy8 = plainReading{name: "direct-by-8", readers: 8, turn: 2 << 20, request: 2 << 20, direct: true}
 
-// plainReadings are cat; dd with a larger block; the same by four readers; and one and four past the page cache.
+// plainReadings are cat; dd with a larger block; the same by four readers; and one and eight past the page cache, into
+// huge pages as check.
 var plainReadings = [...]plainReading{
 	{name: "cat", readers: 1, turn: 64 << 20, request: 128 << 10},
 	{name: "dd", readers: 1, turn: 64 << 20, request: 1 << 20},
 	{name: "dd-by-4", readers: 4, turn: 64 << 20, request: 1 << 20},
 	{name: "direct", readers: 1, turn: 64 << 20, request: 4 << 20, direct: true},
-	directBy4,
+	directBy8,
 }
 
 // stretch is a range of a file that holds data.

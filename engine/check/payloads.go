@@ -68,7 +68,7 @@ func (o Options) readers() (n int, lanes []*blob.Lanes) {
 			lanes = append(lanes, blob.NewLanes())
 		}
 	case o.Payloads:
-		n = min(max(4, 2*processors), 16)
+		n = min(max(8, 4*processors), 16)
 	}
 	return n, lanes
 }
