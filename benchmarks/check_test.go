@@ -1,8 +1,8 @@
 package benchmarks
 
 import (
+	"encoding/json"
 	"flag"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +14,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
-	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/engine/check"
 )
 
 var (
@@ -35,6 +35,8 @@ func checkBed(b *testing.B, name string) string {
 type fsckRun struct {
 	seconds float64
 	peakMiB float64 // resident
+	out     []byte
+	bytes   int64 // of payload, of runCheck
 }
 
 // runFsck runs the program on an empty page cache, and wants exit status 0.
@@ -47,11 +49,23 @@ func runFsck(b *testing.B, args ...string) fsckRun {
 	dropCaches(b)
 	cmd := exec.Command(bin, append([]string{"fsck"}, args...)...)
 	began := time.Now()
-	output(b, cmd)
-	r := fsckRun{seconds: time.Since(began).Seconds()}
+	r := fsckRun{out: output(b, cmd)}
+	r.seconds = time.Since(began).Seconds()
 	if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.peakMiB = float64(used.Maxrss) / 1024
 	}
+	return r
+}
+
+// runCheck checks a mount, and says how much it read.
+func runCheck(b *testing.B, what, dir string) fsckRun {
+	b.Helper()
+	r := runFsck(b, "check", "--json", what, dir)
+	var rep check.Report
+	if err := json.Unmarshal(r.out, &rep); err != nil || rep.Read != rep.Blobs || rep.Bytes == 0 {
+		b.Fatalf("%v: %d payloads read of %d, %d bytes\n%s", err, rep.Read, rep.Blobs, rep.Bytes, r.out)
+	}
+	r.bytes = rep.Bytes
 	return r
 }
 
@@ -85,9 +99,9 @@ func (r fsckRuns) peakMiB() float64 {
 	return median(mapped(r, func(x fsckRun) float64 { return x.peakMiB }))
 }
 
-// gbPerSecond is the rates at which the runs went through n bytes.
-func (r fsckRuns) gbPerSecond(n int64) []float64 {
-	return mapped(r, func(x fsckRun) float64 { return float64(n) / 1e9 / x.seconds })
+// gbPerSecond is the rates at which runCheck went through payloads.
+func (r fsckRuns) gbPerSecond() []float64 {
+	return mapped(r, func(x fsckRun) float64 { return float64(x.bytes) / 1e9 / x.seconds })
 }
 
 // fullMount is a mount of full blobs on the disk, of as many bytes as the flag says.
@@ -120,56 +134,6 @@ func fillMount(b *testing.B, dir string, n int64) {
 	}
 }
 
-// BenchmarkCheckData reads a mount of full blobs with `check --data`, and a file of as many bytes from its beginning to
-// its end, both on an empty page cache: as cp does, and past the page cache, 4 MiB at a time. Bar: 0.85 × the faster of
-// these two.
-func BenchmarkCheckData(b *testing.B) {
-	dir := fullMount(b)
-	file := filepath.Join(workDir(b), "raw")
-	writeFile(b, file, int(*checkBytes))
-	var check fsckRuns
-	var plain, direct []float64
-	for b.Loop() {
-		plain = append(plain, readThrough(b, file, false))
-		check = append(check, runFsck(b, "check", "--data", dir))
-		direct = append(direct, readThrough(b, file, true))
-	}
-	rates := check.gbPerSecond(*checkBytes)
-	disk := each(plain, direct, func(x, y float64) float64 { return max(x, y) })
-	over := func(x, y float64) float64 { return x / y }
-	report(b, "check/disk", median(each(rates, disk, over)), atLeast(0.85))
-	report(b, "check/disk-plain", median(each(rates, plain, over)), bar{})
-	report(b, "check-GB/s", median(rates), bar{})
-	report(b, "disk-plain-GB/s", median(plain), bar{})
-	report(b, "disk-direct-GB/s", median(direct), bar{})
-	report(b, "check-peak-MiB", check.peakMiB(), bar{})
-}
-
-// readThrough reads a file on an empty page cache, and gives the rate in GB/s.
-func readThrough(b *testing.B, path string, direct bool) float64 {
-	b.Helper()
-	dropCaches(b)
-	f, err := diskfs.OS().Open(path, false)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer f.Close()
-	read, buf := f.ReadAt, diskfs.Aligned(1<<20)
-	if direct {
-		read, buf = f.ReadDirect, diskfs.Aligned(4<<20)
-	}
-	began, at := time.Now(), int64(0)
-	for err == nil {
-		var n int
-		n, err = read(buf, at)
-		at += int64(n)
-	}
-	if err != io.EOF {
-		b.Fatal(err)
-	}
-	return float64(at) / 1e9 / time.Since(began).Seconds()
-}
-
 // memoryDir is a file system in memory.
 const memoryDir = "/dev/shm"
 
@@ -185,24 +149,23 @@ func BenchmarkCheckHash(b *testing.B) {
 	small := *checkBytes / 2
 	fillMount(b, inMemory, small)
 	onDisk := fullMount(b)
-	file := filepath.Join(workDir(b), "raw")
-	writeFile(b, file, int(*checkBytes))
+	stretches := dataOf(b, filepath.Join(onDisk, "segments"))
 	var memory, check fsckRuns
 	var alone, lanes, disk []float64
 	for b.Loop() {
 		alone = append(alone, hashRate(false))
-		memory = append(memory, runFsck(b, "check", "--hash", inMemory))
+		memory = append(memory, runCheck(b, "--hash", inMemory))
 		lanes = append(lanes, hashRate(true))
-		check = append(check, runFsck(b, "check", "--hash", onDisk))
-		disk = append(disk, readThrough(b, file, true))
+		check = append(check, runCheck(b, "--hash", onDisk))
+		disk = append(disk, directBy8.rate(b, stretches))
 	}
 	over := func(x, y float64) float64 { return x / y }
 	slower := each(lanes, disk, func(x, y float64) float64 { return min(x, y) })
-	rates := check.gbPerSecond(*checkBytes)
-	report(b, "memory/sha512", median(each(memory.gbPerSecond(small), alone, over)), atLeast(0.9))
-	report(b, "memory/lanes", median(each(memory.gbPerSecond(small), lanes, over)), bar{})
+	rates := check.gbPerSecond()
+	report(b, "memory/sha512", median(each(memory.gbPerSecond(), alone, over)), atLeast(0.9))
+	report(b, "memory/lanes", median(each(memory.gbPerSecond(), lanes, over)), bar{})
 	report(b, "check/slower-of-lanes-and-disk", median(each(rates, slower, over)), bar{})
-	report(b, "memory-GB/s", median(memory.gbPerSecond(small)), bar{})
+	report(b, "memory-GB/s", median(memory.gbPerSecond()), bar{})
 	report(b, "check-GB/s", median(rates), bar{})
 	report(b, "sha512-GB/s", median(alone), bar{})
 	report(b, "lanes-GB/s", median(lanes), bar{})

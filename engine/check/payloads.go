@@ -68,7 +68,7 @@ func (o Options) readers() (n int, lanes []*blob.Lanes) {
 			lanes = append(lanes, blob.NewLanes())
 		}
 	case o.Payloads:
-		n = min(max(4, 2*processors), 16)
+		n = min(max(8, 4*processors), 16)
 	}
 	return n, lanes
 }
@@ -119,12 +119,14 @@ func (p *payloads) end() error {
 type reader struct {
 	*checker
 	lanes *blob.Lanes // nil: none
-	buf   []byte      // for pieces
+	buf   []byte      // for pieces; nil until there is one
+	free  func()      // gives buf back
 	again []byte      // for a payload that is read once more; nil until there is one
 }
 
 func (p *payloads) read(lanes *blob.Lanes) {
-	r := reader{checker: p.c, lanes: lanes}
+	r := reader{checker: p.c, lanes: lanes, free: func() {}}
+	defer func() { r.free() }()
 	for x := range p.pieces {
 		if p.ctx.Err() == nil {
 			if err := r.prove(p.ctx, x); err != nil {
@@ -141,7 +143,7 @@ func (r *reader) prove(ctx context.Context, x piece) error {
 		return err
 	}
 	if r.buf == nil { // a small mount does not need those of all readers
-		r.buf = diskfs.Aligned(pieceBytes)
+		r.buf, r.free = diskfs.AlignedHuge(pieceBytes)
 	}
 	n, _ := x.seg.file.ReadBlocks(r.buf[:x.to-x.from], x.from)
 	for _, row := range x.rows {
