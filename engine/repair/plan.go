@@ -289,7 +289,7 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record, read bool
 	}
 	if r.o.Limit != nil {
 		if err := r.o.Limit.WaitN(ctx, int(rec.Length)); err != nil {
-			return "", false, err
+			return "", false, cmp.Or(context.Cause(ctx), err)
 		}
 	}
 	if err := context.Cause(ctx); err != nil {
