@@ -35,13 +35,12 @@ func (r *run) apply(ctx context.Context) error {
 }
 
 // order gives the records that stand, each with a place in the order of its own.
-func (r *run) order() []*kept {
+func (r *run) order() []ref {
 	all := r.best
-	slices.SortFunc(all, func(a, b *kept) int {
-		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
-	})
+	slices.SortFunc(all, func(x, y ref) int { return cmp.Or(cmp.Compare(r.at(x).seq, r.at(y).seq), r.bySlot(x, y)) })
 	next := uint64(0)
-	for _, k := range all {
+	for _, x := range all {
+		k := r.at(x)
 		k.seq = max(k.seq, next)
 		next = k.seq + 1
 	}
@@ -105,8 +104,8 @@ func (r *run) moveFiles() error {
 // copyBad copies payloads that are not what their slots say.
 func (r *run) copyBad() error {
 	for _, f := range r.files {
-		for _, rec := range f.bad {
-			if err := r.copyOne(f, rec); err != nil {
+		for _, b := range f.bad {
+			if err := r.copyOne(f, b); err != nil {
 				return err
 			}
 		}
@@ -114,7 +113,8 @@ func (r *run) copyBad() error {
 	return nil
 }
 
-func (r *run) copyOne(f *file, rec segments.Record) error {
+func (r *run) copyOne(f *file, bad badPayload) error {
+	rec := bad.rec
 	in, err := r.fsys.Open(f.path, false)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (r *run) copyOne(f *file, rec segments.Record) error {
 	defer in.Close()
 	b := make([]byte, rec.Length)
 	n, _ := in.ReadAt(b, rec.Offset) // what can be read of it
-	return r.mnt.SetAside(fmt.Sprintf("%016x-%d-%s", uint64(rec.Segment), rec.Slot, rec.Hash.Short()), b[:n], r.why[rec.Hash].Reason)
+	return r.mnt.SetAside(fmt.Sprintf("%016x-%d-%s", uint64(rec.Segment), rec.Slot, rec.Hash.Short()), b[:n], bad.why)
 }
 
 // markSlots makes durable what does not count any more, and with it all that was written to the segments before.
@@ -176,7 +176,7 @@ func (r *run) writeHeader(f *file) error {
 const rowsPerBatch = 1024
 
 // writeIndex writes all rows, gives back what no record covers, and says last that the mount is in good order.
-func (r *run) writeIndex(ctx context.Context, all []*kept) (err error) {
+func (r *run) writeIndex(ctx context.Context, all []ref) (err error) {
 	x, err := index.Open(index.Options{FS: pebblefs.New(r.fsys), Dir: r.mnt.IndexDir(), CacheBytes: indexCache})
 	if err != nil {
 		return err
@@ -193,9 +193,10 @@ func (r *run) writeIndex(ctx context.Context, all []*kept) (err error) {
 			return err
 		}
 		b := x.NewBatch()
-		for _, k := range some {
-			b.Put(k.rec.Hash, index.Entry{Location: k.rec.Location, Seq: k.seq, Kind: k.rec.Kind})
-			count(rows[k.rec.Segment], k.rec)
+		for _, x := range some {
+			k, id := r.at(x), r.files[x.file].id
+			b.Put(k.hash, index.Entry{Location: k.record(id).Location, Seq: k.seq, Kind: k.kind})
+			count(rows[id], k)
 		}
 		if err := b.Commit(false); err != nil {
 			return err
@@ -220,11 +221,11 @@ func (r *run) writeIndex(ctx context.Context, all []*kept) (err error) {
 	return b.Commit(true)
 }
 
-func count(row *index.SegmentRow, rec segments.Record) {
-	n := segments.Blocks(rec.Length)
+func count(row *index.SegmentRow, k *kept) {
+	n := segments.Blocks(k.length)
 	row.LiveBlobs++
 	row.LiveBytes += n
-	if rec.Kind == blob.KindSD {
+	if k.kind == blob.KindSD {
 		row.SDBytes += n
 	}
 }
@@ -240,12 +241,12 @@ func (f *file) giveBack() error {
 	}
 	at := f.hdr.PayloadAt()
 	for _, k := range f.byOffset() {
-		if k.rec.Offset > at {
-			if err := f.seg.Punch(at, k.rec.Offset-at); err != nil {
+		if k.offset > at {
+			if err := f.seg.Punch(at, k.offset-at); err != nil {
 				return err
 			}
 		}
-		at = max(at, k.rec.Offset+segments.Blocks(k.rec.Length))
+		at = max(at, k.end())
 	}
 	if end > at {
 		if err := f.seg.GiveBack(at); err != nil {

@@ -1,7 +1,6 @@
 package repair
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -30,22 +29,19 @@ type file struct {
 	newID segments.ID       // with this id
 
 	slots uint32
-	keep  []*kept
+	keep  []kept
 	dead  []uint32          // slots to mark
 	erase []uint32          // slots that must not count at all
-	bad   []segments.Record // payloads of which a copy is put aside
-	all   []segments.Record // every valid slot, while it is scanned
-	used  []use             // of them, by offset, until stray bytes are found
+	bad   []badPayload      // of which a copy is put aside
+	used  []use             // every valid slot, while it is scanned; then those that are not kept, until stray bytes are found
 	again []segments.Record // slots to write again, as the index has them
 	blank []segments.Extent // bytes to clear that nobody needs
 }
 
-// kept is a record that stands.
-type kept struct {
+// badPayload is one that is not what its slot says.
+type badPayload struct {
 	rec segments.Record
-	seq uint64 // its place in the order of eviction
-	f   *file
-	out bool // another record of its blob, or of its extent, took its place
+	why string
 }
 
 // listFiles finds what the files are, by their headers, and which mount they belong to.
@@ -188,19 +184,24 @@ func (r *run) misnamed(f *file) int {
 
 // scan judges the records of a segment.
 func (r *run) scan(ctx context.Context, f *file) error {
-	valid := map[uint32]struct{}{}
+	f.keep = make([]kept, 0, len(r.rows[f.id]))
+	valid := make(slotSet, f.hdr.Slots()/64+1)
 	unread, err := f.seg.ScanAround(func(rec segments.Record) error {
-		valid[rec.Slot] = struct{}{}
+		valid.add(rec.Slot)
 		f.slots = max(f.slots, rec.Slot+1)
 		r.maxSeq = max(r.maxSeq, rec.Seq)
-		f.all = append(f.all, rec)
+		old := r.rowOf(rec)
+		if old != nil {
+			old.met = true
+		}
+		f.used = append(f.used, use{at: rec.Offset, slot: rec.Slot, length: rec.Length, dead: rec.Dead, keep: notKept})
 		if rec.Dead {
-			if e, ok := r.old[rec.Hash]; ok && e.Location == rec.Location {
-				r.fault(rec, "its slot is marked dead")
+			if old != nil {
+				r.fault(rec, "its slot is marked dead", true)
 			}
 			return nil
 		}
-		return r.judge(ctx, f, rec)
+		return r.judge(ctx, f, rec, old)
 	})
 	if err == nil {
 		err = r.salvage(ctx, f, valid)
@@ -208,6 +209,7 @@ func (r *run) scan(ctx context.Context, f *file) error {
 	if err != nil {
 		return fmt.Errorf("nothing was changed; copy the disk, or move %s away: %w", f.path, err)
 	}
+	r.dropRows(f.id)
 	if len(unread) > 0 && f.lost == nil {
 		f.lost = fmt.Errorf("%d bytes of its table, from %d on: %w", unread[0].To-unread[0].From, unread[0].From, syscall.EIO)
 	}
@@ -215,11 +217,9 @@ func (r *run) scan(ctx context.Context, f *file) error {
 	return nil
 }
 
-// judge decides whether a record stands, by what the old index says, and by what is on the disk.
-func (r *run) judge(ctx context.Context, f *file, rec segments.Record) error {
-	e, known := r.old[rec.Hash]
-	known = known && e.Location == rec.Location
-	if !known && !r.mayAdopt(rec) {
+// judge decides whether a record stands, by its row in the old index, if that has one, and by what is on the disk.
+func (r *run) judge(ctx context.Context, f *file, rec segments.Record, old *row) error {
+	if old == nil && !r.mayAdopt(rec) {
 		f.dead = append(f.dead, rec.Slot) // it was deleted, and the mark did not reach the disk
 		return nil
 	}
@@ -228,26 +228,33 @@ func (r *run) judge(ctx context.Context, f *file, rec segments.Record) error {
 		return err
 	}
 	if why != "" {
-		r.fault(rec, why)
+		r.fault(rec, why, old != nil)
 		f.dead = append(f.dead, rec.Slot)
 		if whole {
-			f.bad = append(f.bad, rec)
+			f.bad = append(f.bad, badPayload{rec, why})
 		}
 		return nil
 	}
-	k := &kept{rec: rec, seq: rec.Seq, f: f}
-	if known {
-		k.seq = e.Seq
+	k := keep(rec)
+	if old != nil {
+		k.seq, k.known = old.seq, true
 	}
-	r.maxSeq = max(r.maxSeq, k.seq)
-	f.keep = append(f.keep, k)
+	r.stand(f, k)
 	return nil
 }
 
-// fault notes why a record does not stand.
-func (r *run) fault(rec segments.Record, why string) {
-	r.why[rec.Hash] = Lost{Hash: rec.Hash, Place: rec.Location, Reason: why}
+// stand keeps a record, which is that of the valid slot that was met last.
+func (r *run) stand(f *file, k kept) {
+	r.maxSeq = max(r.maxSeq, k.seq)
+	f.used[len(f.used)-1].keep = int32(len(f.keep))
+	f.keep = append(f.keep, k)
 }
+
+// slotSet is a set of slots, a bit for each.
+type slotSet []uint64
+
+func (s slotSet) add(slot uint32)      { s[slot/64] |= 1 << (slot % 64) }
+func (s slotSet) has(slot uint32) bool { return s[slot/64]>>(slot%64)&1 == 1 }
 
 // mayAdopt says whether a record without a row may be one that the index lost. After a run that did not end in good
 // order those below the watermark, and those with a tombstone, were deleted.
@@ -282,7 +289,7 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record, read bool
 	}
 	if r.o.Limit != nil {
 		if err := r.o.Limit.WaitN(ctx, int(rec.Length)); err != nil {
-			return "", false, err
+			return "", false, cmp.Or(context.Cause(ctx), err)
 		}
 	}
 	if err := context.Cause(ctx); err != nil {
@@ -301,112 +308,42 @@ func (r *run) prove(ctx context.Context, f *file, rec segments.Record, read bool
 	return "", false, nil
 }
 
-// settle decides between records of one blob and of one extent, and says what is lost.
-func (r *run) settle() {
-	r.chooseBest()
-	for _, k := range r.best {
-		r.rep.Blobs++
-		if _, ok := r.old[k.rec.Hash]; !ok {
-			r.rep.Adopted++
-		}
-	}
-	for h, e := range r.old {
-		if _, faulty := r.why[h]; !faulty && !r.stands(h) {
-			r.rep.Lost = append(r.rep.Lost, Lost{Hash: h, Place: e.Location, Reason: "there is no such record"})
-		}
-	}
-	for h, l := range r.why {
-		if !r.stands(h) {
-			r.rep.Lost = append(r.rep.Lost, l)
-		}
-	}
-	slices.SortFunc(r.rep.Lost, func(a, b Lost) int {
-		return cmp.Or(cmp.Compare(a.Place.Segment, b.Place.Segment), cmp.Compare(a.Place.Slot, b.Place.Slot), slices.Compare(a.Hash[:], b.Hash[:]))
-	})
-	r.old, r.rows = nil, nil // the memory is needed for the new index
-	for _, f := range r.files {
-		for _, rec := range f.bad {
-			r.note("copy the payload at %d:%d (%d bytes at %d) to quarantine: it is not that of %s", rec.Segment, rec.Slot, rec.Length, rec.Offset, rec.Hash)
-		}
-	}
-}
-
-// chooseBest keeps the youngest record of each blob. It sorts, because another map of all blobs would take five times the
-// memory.
-func (r *run) chooseBest() {
-	var all []*kept
-	for _, f := range r.files {
-		for _, k := range f.keep {
-			if !k.out {
-				all = append(all, k)
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b *kept) int {
-		return cmp.Or(bytes.Compare(a.rec.Hash[:], b.rec.Hash[:]), cmp.Compare(b.rec.Seq, a.rec.Seq),
-			cmp.Compare(a.rec.Segment, b.rec.Segment), cmp.Compare(a.rec.Slot, b.rec.Slot))
-	})
-	r.best = all[:0]
-	for _, k := range all {
-		if n := len(r.best); n > 0 && r.best[n-1].rec.Hash == k.rec.Hash {
-			r.drop(k)
-			continue
-		}
-		r.best = append(r.best, k)
-	}
-}
-
-// stands says whether a record of the blob does.
-func (r *run) stands(h blob.Hash) bool {
-	_, found := slices.BinarySearchFunc(r.best, h, func(k *kept, h blob.Hash) int { return bytes.Compare(k.rec.Hash[:], h[:]) })
-	return found
-}
-
-func (r *run) drop(k *kept) {
-	k.out = true
-	k.f.dead = append(k.f.dead, k.rec.Slot)
-}
-
 // separate erases slots whose extents overlap that of a record that stands.
 func (r *run) separate(f *file) {
-	slices.SortFunc(f.all, func(a, b segments.Record) int {
-		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Slot, b.Slot))
-	})
-	standing := map[uint32]*kept{}
-	for _, k := range f.keep {
-		standing[k.rec.Slot] = k
-	}
-	var last *segments.Record // the one that ends last so far, of those that count
-	for i := range f.all {
-		rec := &f.all[i]
-		if last == nil || rec.Offset >= last.Offset+segments.Blocks(last.Length) {
-			last = rec
+	slices.SortFunc(f.used, func(a, b use) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.slot, b.slot)) })
+	var last *use // the one that ends last so far, of those that count
+	for i := range f.used {
+		u := &f.used[i]
+		if last == nil || u.at >= last.end() {
+			last = u
 			continue
 		}
-		one, other := standing[last.Slot], standing[rec.Slot]
 		switch {
-		case one == nil && other == nil:
-			if rec.Offset+segments.Blocks(rec.Length) <= last.Offset+segments.Blocks(last.Length) {
+		case last.keep == notKept && u.keep == notKept:
+			if u.end() <= last.end() {
 				continue
 			}
-		case other != nil && one == nil:
-			f.erase = append(f.erase, last.Slot)
+		case last.keep == notKept:
+			f.erase = append(f.erase, last.slot)
 		default:
-			f.erase = append(f.erase, rec.Slot)
-			if other != nil {
-				other.out = true
-				r.fault(*rec, fmt.Sprintf("its bytes are within those of slot %d", last.Slot))
-				f.bad = append(f.bad, *rec)
+			f.erase = append(f.erase, u.slot)
+			if u.keep != notKept {
+				r.displace(f, &f.keep[u.keep], fmt.Sprintf("its bytes are within those of slot %d", last.slot))
 			}
 			continue
 		}
-		last = rec
+		last = u
 	}
-	for _, rec := range f.all {
-		f.used = append(f.used, use{at: rec.Offset, slot: rec.Slot, length: rec.Length, dead: rec.Dead})
-	}
-	f.all = nil
+	f.used = slices.Clone(slices.DeleteFunc(f.used, func(u use) bool { return u.keep != notKept }))
 	if len(f.erase) > 0 {
 		r.note("erase %d slots of segment %d whose extents overlap others", len(f.erase), f.id)
 	}
+}
+
+// displace ends the standing of a record whose bytes are another's.
+func (r *run) displace(f *file, k *kept, why string) {
+	k.out = true
+	rec := k.record(f.id)
+	r.fault(rec, why, k.known)
+	f.bad = append(f.bad, badPayload{rec, why})
 }

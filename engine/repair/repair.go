@@ -81,14 +81,13 @@ type run struct {
 	superDamage error
 	indexDamage error // the old index cannot be read, or is not asked
 	clean       bool  // the last run ended in good order, by the old index
-	old         map[blob.Hash]index.Entry
 	oldSegs     map[segments.ID]index.SegmentRow
 	tombs       map[segments.ID]map[uint32]struct{}
-	rows        map[segments.ID][]blob.Hash // of old
+	rows        map[segments.ID][]row // of the old index; those of a segment until it is scanned
 
 	files  []*file
-	best   []*kept            // the records that stand, by hash
-	why    map[blob.Hash]Lost // records that do not stand
+	best   []ref  // the records that stand, by hash
+	gone   []gone // what does not
 	maxSeq uint64
 	buf    []byte
 }
@@ -106,8 +105,7 @@ func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, 
 	}
 	r := &run{
 		fsys: fsys, mnt: m, super: m.Superblock(), o: o, rep: &rep, superDamage: damage,
-		old: map[blob.Hash]index.Entry{}, oldSegs: map[segments.ID]index.SegmentRow{},
-		tombs: map[segments.ID]map[uint32]struct{}{}, rows: map[segments.ID][]blob.Hash{}, why: map[blob.Hash]Lost{},
+		oldSegs: map[segments.ID]index.SegmentRow{}, tombs: map[segments.ID]map[uint32]struct{}{}, rows: map[segments.ID][]row{},
 	}
 	err = r.plan(ctx)
 	if err == nil && !o.DryRun {
@@ -227,9 +225,5 @@ func (r *run) readRows() (err error) {
 	if err != nil {
 		return err
 	}
-	return x.All(func(h blob.Hash, e index.Entry) error {
-		r.old[h] = e
-		r.rows[e.Segment] = append(r.rows[e.Segment], h)
-		return nil
-	})
+	return r.readBlobs(x)
 }

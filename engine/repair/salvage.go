@@ -12,30 +12,33 @@ import (
 
 // salvage gives rows of the old index whose slots are damaged, or cannot be read, their slots again, if the payload is
 // theirs by its hash.
-func (r *run) salvage(ctx context.Context, f *file, valid map[uint32]struct{}) error {
-	for _, h := range r.rows[f.id] {
-		e := r.old[h]
-		if _, ok := valid[e.Slot]; ok || !e.Fits(f.hdr) {
+func (r *run) salvage(ctx context.Context, f *file, valid slotSet) error {
+	for i := range r.rows[f.id] {
+		x := &r.rows[f.id][i]
+		e := x.entry(f.id)
+		if !e.Fits(f.hdr) || valid.has(e.Slot) {
 			continue
 		}
 		if state, err := f.seg.SlotState(e.Slot); err == nil && state == segments.SlotHalfMarked {
 			continue // it was about to be marked dead
 		}
-		rec := segments.Record{Hash: h, Location: e.Location, Seq: e.Seq, Kind: e.Kind}
+		x.met = true
+		rec := segments.Record{Hash: x.hash, Location: e.Location, Seq: e.Seq, Kind: e.Kind}
 		why, _, err := r.prove(ctx, f, rec, true)
 		if err != nil {
 			return err
 		}
 		if why != "" {
-			r.fault(rec, "its slot is damaged, and "+why)
+			r.fault(rec, "its slot is damaged, and "+why, true)
 			continue
 		}
-		valid[e.Slot] = struct{}{}
+		valid.add(e.Slot)
 		f.slots = max(f.slots, e.Slot+1)
-		r.maxSeq = max(r.maxSeq, e.Seq)
-		f.all = append(f.all, rec)
+		f.used = append(f.used, use{at: e.Offset, slot: e.Slot, length: e.Length})
 		f.again = append(f.again, rec)
-		f.keep = append(f.keep, &kept{rec: rec, seq: e.Seq, f: f})
+		k := keep(rec)
+		k.known = true
+		r.stand(f, k)
 	}
 	if len(f.again) > 0 {
 		r.note("take %d slots of segment %d, which are damaged or cannot be read, from the old index", len(f.again), f.id)
@@ -51,9 +54,9 @@ func (r *run) sound(s *segments.Segment, id segments.ID) bool {
 		return false
 	}
 	buf := make([]byte, blob.MaxSize)
-	return slices.ContainsFunc(r.rows[id], func(h blob.Hash) bool {
-		e := r.old[h]
-		return e.Fits(hdr) && s.ReadPayload(e.Location, buf) == nil && blob.Sum(buf[:e.Length]) == h
+	return slices.ContainsFunc(r.rows[id], func(x row) bool {
+		e := x.entry(id)
+		return e.Fits(hdr) && s.ReadPayload(e.Location, buf) == nil && blob.Sum(buf[:e.Length]) == x.hash
 	})
 }
 
@@ -102,24 +105,23 @@ func (r *run) copyTo(fresh, old *file, stay []*kept) error {
 	if err != nil {
 		return err
 	}
-	fresh.seg = s
+	fresh.seg, fresh.keep = s, old.keep // in the same places, which is how the order names them
 	buf := make([]byte, blob.MaxSize)
 	for _, k := range stay {
-		p := buf[:k.rec.Length]
-		if err := old.seg.ReadPayload(k.rec.Location, p); err != nil {
+		rec := k.record(old.id)
+		p := buf[:rec.Length]
+		if err := old.seg.ReadPayload(rec.Location, p); err != nil {
 			return err
 		}
-		rec := k.rec
 		var ok bool
 		if rec.Location, ok = s.Reserve(rec.Length); !ok {
 			return fmt.Errorf("no room for %s", rec.Hash.Short())
 		}
-		rec.CRC = k.rec.CRC
+		rec.CRC = k.crc
 		if err := s.Write(rec, p); err != nil {
 			return err
 		}
-		k.rec, k.f = rec, fresh
-		fresh.keep = append(fresh.keep, k)
+		k.slot, k.offset = rec.Slot, rec.Offset
 		fresh.slots = rec.Slot + 1
 	}
 	s.Seal()

@@ -59,26 +59,41 @@ func (r *run) findStraysOf(f *file) error {
 type use struct {
 	at           int64
 	slot, length uint32
+	keep         int32 // of its file, or notKept
 	dead         bool
 }
 
+const notKept = -1
+
+// end is where its whole blocks end.
+func (u *use) end() int64 { return u.at + segments.Blocks(u.length) }
+
 // needed gives the extents that may hold something: with tidy, all that the giving back of blocks sees to.
 func (f *file) needed(tidy bool) []segments.Extent {
-	all := []segments.Extent{segments.HeaderExtent()}
+	all := make([]segments.Extent, 0, 2*(len(f.used)+len(f.keep)+1))
+	all = append(all, segments.HeaderExtent())
 	if !tidy {
 		all[0].To = f.hdr.PayloadAt()
 	}
-	for _, u := range f.used {
+	for i := range f.used {
+		u := &f.used[i]
 		all = append(all, segments.SlotExtent(u.slot))
 		if !tidy && !u.dead {
-			all = append(all, segments.Extent{From: u.at, To: u.at + segments.Blocks(u.length)})
+			all = append(all, segments.Extent{From: u.at, To: u.end()})
+		}
+	}
+	for i := range f.keep {
+		k := &f.keep[i]
+		all = append(all, segments.SlotExtent(k.slot))
+		if !tidy {
+			all = append(all, segments.Extent{From: k.offset, To: k.end()})
 		}
 	}
 	if tidy {
 		at := f.hdr.PayloadAt()
 		for _, k := range f.byOffset() {
-			all = append(all, segments.Extent{From: at, To: max(at, k.rec.Offset+int64(k.rec.Length))})
-			at = max(at, k.rec.Offset+segments.Blocks(k.rec.Length))
+			all = append(all, segments.Extent{From: at, To: max(at, k.offset+int64(k.length))})
+			at = max(at, k.end())
 		}
 		all = append(all, segments.Extent{From: at, To: math.MaxInt64})
 	}
@@ -88,7 +103,12 @@ func (f *file) needed(tidy bool) []segments.Extent {
 
 // byOffset gives the records that stand, in the order of their payloads.
 func (f *file) byOffset() []*kept {
-	stay := slices.DeleteFunc(slices.Clone(f.keep), func(k *kept) bool { return k.out })
-	slices.SortFunc(stay, func(a, b *kept) int { return cmp.Compare(a.rec.Offset, b.rec.Offset) })
+	stay := make([]*kept, 0, len(f.keep))
+	for i := range f.keep {
+		if k := &f.keep[i]; !k.out {
+			stay = append(stay, k)
+		}
+	}
+	slices.SortFunc(stay, func(a, b *kept) int { return cmp.Compare(a.offset, b.offset) })
 	return stay
 }
