@@ -201,6 +201,17 @@ func (t *tx) deleteStream(sd blob.Hash) error {
 		return nil
 	}
 	name := slices.Clone(value[timeSize:])
+	if err := t.unlink(sd); err != nil {
+		return err
+	}
+	if err := t.streams.Delete(sd[:]); err != nil {
+		return err
+	}
+	return t.names.Delete(name)
+}
+
+// unlink removes what a stream names, and its links.
+func (t *tx) unlink(sd blob.Hash) error {
 	contents := slices.Clone(t.contents.Get(sd[:])) // what a bucket gives does not outlive its changes
 	for b := range slices.Chunk(contents, blob.HashSize) {
 		if len(b) != blob.HashSize {
@@ -210,11 +221,5 @@ func (t *tx) deleteStream(sd blob.Hash) error {
 			return err
 		}
 	}
-	if err := t.contents.Delete(sd[:]); err != nil {
-		return err
-	}
-	if err := t.streams.Delete(sd[:]); err != nil {
-		return err
-	}
-	return t.names.Delete(name)
+	return t.contents.Delete(sd[:])
 }
