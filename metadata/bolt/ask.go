@@ -17,7 +17,7 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 
 // each asks a question about each hash.
 func (c *Catalogue) each(ctx context.Context, hashes []blob.Hash, is func(*tx, blob.Hash) bool) ([]bool, error) {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return nil, err
 	}
 	answers := make([]bool, len(hashes))
@@ -34,15 +34,6 @@ func (c *Catalogue) each(ctx context.Context, hashes []blob.Hash, is func(*tx, b
 		}
 	}
 	return answers, nil
-}
-
-// open is an error after Close, or when the context has ended: what a call without hashes comes to.
-func (c *Catalogue) open(ctx context.Context) error {
-	if err := c.enter(); err != nil {
-		return err
-	}
-	c.leave()
-	return metadata.ContextError(ctx)
 }
 
 // Status is described at metadata.Catalogue.

@@ -11,7 +11,7 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+	if err := c.calls.Begin(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
 		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
@@ -125,7 +125,7 @@ func (t *tx) eachStream(h blob.Hash, fn func(sd blob.Hash, value []byte) error) 
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {

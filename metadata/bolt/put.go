@@ -13,7 +13,7 @@ import (
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	if err := metadata.CheckAll(blobs); err != nil {
@@ -61,7 +61,7 @@ func (c *Catalogue) putBlob(t *tx, b metadata.Blob) error {
 
 // SetLengths is described at metadata.Catalogue.
 func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	if err := metadata.CheckAll(blobs); err != nil {
@@ -197,7 +197,7 @@ func sorted(hashes []blob.Hash) []blob.Hash {
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {

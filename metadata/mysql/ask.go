@@ -52,7 +52,7 @@ func (c *Catalogue) HaveStreams(ctx context.Context, sds []blob.Hash) ([]bool, e
 
 // among says of each hash whether a query gives it.
 func (c *Catalogue) among(ctx context.Context, what, query string, hashes []blob.Hash) ([]bool, error) {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return nil, err
 	}
 	answers := make([]bool, 0, len(hashes))
@@ -82,15 +82,6 @@ func (c *Catalogue) among(ctx context.Context, what, query string, hashes []blob
 		}
 	}
 	return answers, nil
-}
-
-// open is an error after Close, or when the context has ended: what a call without hashes comes to.
-func (c *Catalogue) open(ctx context.Context) error {
-	if err := c.enter(); err != nil {
-		return err
-	}
-	c.leave()
-	return metadata.ContextError(ctx)
 }
 
 // Status is described at metadata.Catalogue.

@@ -29,7 +29,7 @@ const rowBytes = hashBytes + 50
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	if err := metadata.CheckAll(blobs); err != nil {
@@ -93,7 +93,7 @@ func (s *session) insertBlobs(ctx context.Context, rows []insert) error {
 
 // SetLengths is described at metadata.Catalogue.
 func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	if err := metadata.CheckAll(blobs); err != nil {
@@ -252,7 +252,7 @@ func (s *session) insertLinks(ctx context.Context, streamID uint64, content []bl
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
