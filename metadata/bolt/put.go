@@ -148,15 +148,13 @@ func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD, alone bool
 			return err
 		}
 	}
-	before := t.contents.Get(sd.Hash[:])
-	list := merge(before, desc.Blobs)
 	if alone {
-		list = merge(nil, desc.Blobs)
 		if err := t.unlink(sd.Hash); err != nil {
 			return err
 		}
-		before = nil
 	}
+	before := t.contents.Get(sd.Hash[:])
+	list := merge(before, desc.Blobs)
 	if before != nil && bytes.Equal(before, list) {
 		return nil
 	}
