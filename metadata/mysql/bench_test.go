@@ -8,9 +8,13 @@ import (
 	"github.com/OdyseeTeam/prism/metadata/metadatatest"
 )
 
-func BenchmarkStored(b *testing.B)    { bench(b, metadatatest.BenchmarkStored) }
-func BenchmarkPutStream(b *testing.B) { bench(b, metadatatest.BenchmarkPutStream) }
-func BenchmarkBlock(b *testing.B)     { bench(b, metadatatest.BenchmarkBlock) }
+func BenchmarkStored(b *testing.B) { bench(b, metadatatest.BenchmarkStored) }
+func BenchmarkBlock(b *testing.B)  { bench(b, metadatatest.BenchmarkBlock) }
+
+func BenchmarkPutStream(b *testing.B) {
+	// More take a server minutes to note on a slow disk.
+	bench(b, func(b *testing.B, c metadata.Catalogue) { metadatatest.BenchmarkPutStream(b, c, 200_000) })
+}
 
 // bench runs a benchmark over a new catalogue. Its server syncs its log with each commit, as one does when nobody changes
 // it.
