@@ -12,7 +12,7 @@ func BenchmarkStored(b *testing.B) { bench(b, metadatatest.BenchmarkStored) }
 func BenchmarkBlock(b *testing.B)  { bench(b, metadatatest.BenchmarkBlock) }
 
 func BenchmarkPutStream(b *testing.B) {
-	// More take a server minutes to note on a slow disk.
+	// Fewer than in a file: to note them takes a server most of the time of this.
 	bench(b, func(b *testing.B, c metadata.Catalogue) { metadatatest.BenchmarkPutStream(b, c, 200_000) })
 }
 
