@@ -8,13 +8,9 @@ import (
 	"github.com/OdyseeTeam/prism/metadata/metadatatest"
 )
 
-func BenchmarkStored(b *testing.B) { bench(b, metadatatest.BenchmarkStored) }
-func BenchmarkBlock(b *testing.B)  { bench(b, metadatatest.BenchmarkBlock) }
-
-func BenchmarkPutStream(b *testing.B) {
-	// Fewer than in a file: to note them takes a server most of the time of this.
-	bench(b, func(b *testing.B, c metadata.Catalogue) { metadatatest.BenchmarkPutStream(b, c, 200_000) })
-}
+func BenchmarkStored(b *testing.B)    { bench(b, metadatatest.BenchmarkStored) }
+func BenchmarkPutStream(b *testing.B) { bench(b, metadatatest.BenchmarkPutStream) }
+func BenchmarkBlock(b *testing.B)     { bench(b, metadatatest.BenchmarkBlock) }
 
 // bench runs a benchmark over a new catalogue. Its server syncs its log with each commit, as one does when nobody changes
 // it.
