@@ -8,26 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
+
+	"github.com/OdyseeTeam/prism/internal/serving"
 )
-
-// MaxPath is the length of the longest path that a unix socket can have.
-const MaxPath = len(syscall.RawSockaddrUnix{}.Path) - 1
-
-// CheckPath says why a path cannot be that of the socket, whatever is there; nil when it can.
-func CheckPath(path string) error {
-	switch {
-	case !filepath.IsAbs(path):
-		return fmt.Errorf("%q is no absolute path; write one such as /run/prism/admin.sock", path)
-	case len(path) > MaxPath:
-		return fmt.Errorf("the path has %d bytes, and that of a socket has %d at most; choose a shorter one", len(path), MaxPath)
-	case strings.ContainsRune(path, 0):
-		return fmt.Errorf("%q has a zero byte", path)
-	}
-	return nil
-}
 
 // Listener listens on a unix socket. Close removes the socket's file, unless another one was put in its place.
 type Listener struct {
@@ -47,7 +32,7 @@ func Listen(path string) (*Listener, error) {
 }
 
 func listen(path string) (*Listener, error) {
-	if err := CheckPath(path); err != nil {
+	if err := serving.CheckSocket(path); err != nil {
 		return nil, err
 	}
 	folder, err := lockFolder(filepath.Dir(path))

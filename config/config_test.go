@@ -204,7 +204,7 @@ func TestProblems(t *testing.T) {
 	f(s+"admin_socket: '@prism'", `f.yaml:2:15: admin_socket: "@prism" is no absolute path; write one such as /run/prism/admin.sock`)
 	f(s+"admin_socket: /"+strings.Repeat("x", 107), "f.yaml:2:15: admin_socket: the path has 108 bytes, and that of a socket has 107 at most; choose a shorter one")
 	f(s+"admin_socket: /"+strings.Repeat("x", 106), "")
-	f(s+`admin_socket: "/run/\0"`, "f.yaml:2:15: admin_socket: a path has no zero bytes")
+	f(s+`admin_socket: "/run/\0"`, `f.yaml:2:15: admin_socket: "/run/\x00" has a zero byte`)
 	f(s+"admin_socket: {path: /run/a}", "f.yaml:2:15: admin_socket: want one value, not keys of its own")
 	f(s+"log: {level: verbose}", `f.yaml:2:14: log.level: "verbose" is not known; want debug or info or warn or error`)
 	f(s+"log: {level: warning}", `f.yaml:2:14: log.level: "warning" is not known; want debug or info or warn or error`)

@@ -2,10 +2,9 @@ package config
 
 import (
 	"net/netip"
-	"path/filepath"
 	"strings"
-	"syscall"
 
+	"github.com/OdyseeTeam/prism/internal/serving"
 	"github.com/OdyseeTeam/prism/internal/yamlnode"
 )
 
@@ -100,21 +99,13 @@ func (l *Listener) read(at *yamlnode.Node, m *yamlnode.Map, port int) {
 	}
 }
 
-// longestSocket is how many bytes the path of a unix socket can have.
-const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
-
 // readSocket reads the path of a unix socket. What is there is seen when it is made.
 func readSocket(m *yamlnode.Map, key string, to *string) {
 	if !m.Text(key, to) || *to == "" {
 		return
 	}
-	node, _ := m.Value(key)
-	switch {
-	case !filepath.IsAbs(*to):
-		m.Report().Errorf(node, "%q is no absolute path; write one such as /run/prism/admin.sock", *to)
-	case len(*to) > longestSocket:
-		m.Report().Errorf(node, "the path has %d bytes, and that of a socket has %d at most; choose a shorter one", len(*to), longestSocket)
-	case strings.ContainsRune(*to, 0):
-		m.Report().Errorf(node, "a path has no zero bytes")
+	if err := serving.CheckSocket(*to); err != nil {
+		node, _ := m.Value(key)
+		m.Report().Errorf(node, "%v", err)
 	}
 }

@@ -72,6 +72,13 @@ type Row struct {
 	Accessed time.Time // at TrackBlobs; zero at other levels, and where no time is noted
 }
 
+// Links is what the catalogue has of the stream of an SD blob.
+type Links struct {
+	Known bool        // there is a stream
+	Taken bool        // there is none, and PutStream would note none: the stream_hash is another's, or not Notable
+	Blobs []blob.Hash // that the stream names, in its order
+}
+
 // Catalogue is the questions asked of a catalogue. All methods are safe for concurrent use, take any number of hashes,
 // and work them off in batches. Every write is idempotent, and is committed when it returns without an error; a batch
 // is one transaction, so an error may leave earlier batches written. A call returns soon after its context ends, with
@@ -98,6 +105,15 @@ type Catalogue interface {
 	// the catalogue has no stream for that SD blob. Rows may lack links, so nothing missing does not prove that the
 	// stream is whole: who needs the proof counts against the SD blob.
 	Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error)
+
+	// SetStream is PutStream, and forgets what else the stream was noted to name, in the same transaction.
+	SetStream(ctx context.Context, sd Blob, desc stream.SD) error
+
+	// Links gives what is noted of the stream of an SD blob that has this stream_hash.
+	Links(ctx context.Context, sd blob.Hash, streamHash string) (Links, error)
+
+	// HaveStreams says for each hash, in the order of the hashes, whether a stream is noted whose SD blob it is.
+	HaveStreams(ctx context.Context, sds []blob.Hash) ([]bool, error)
 
 	// Touch notes accesses in their order, where the noted time is missing or older than TouchInterval before the
 	// access. Blobs that the catalogue does not know are passed over. At TrackNone it does nothing.

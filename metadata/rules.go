@@ -34,6 +34,16 @@ func (b Blob) Check() error {
 	return nil
 }
 
+// CheckAll checks blobs that are to be noted together: of one that is wrong, none is noted.
+func CheckAll(blobs []Blob) error {
+	for _, b := range blobs {
+		if err := b.Check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Notable says whether a stream_hash can be noted: 1 to 96 visible ASCII characters. An SD blob may hold any text.
 func Notable(streamHash string) bool {
 	for i := range len(streamHash) {

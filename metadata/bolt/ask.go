@@ -12,15 +12,20 @@ import (
 
 // Stored is described at metadata.Catalogue.
 func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
-	if err := c.open(ctx); err != nil {
+	return c.each(ctx, hashes, func(t *tx, h blob.Hash) bool { return isStored(t.blobs.Get(h[:])) })
+}
+
+// each asks a question about each hash.
+func (c *Catalogue) each(ctx context.Context, hashes []blob.Hash, is func(*tx, blob.Hash) bool) ([]bool, error) {
+	if err := c.calls.Begin(ctx); err != nil {
 		return nil, err
 	}
-	stored := make([]bool, len(hashes))
+	answers := make([]bool, len(hashes))
 	for from := 0; from < len(hashes); from += metadata.BatchSize {
 		to := min(from+metadata.BatchSize, len(hashes))
 		err := c.view(ctx, func(t *tx) error {
 			for i := from; i < to; i++ {
-				stored[i] = isStored(t.blobs.Get(hashes[i][:]))
+				answers[i] = is(t, hashes[i])
 			}
 			return nil
 		})
@@ -28,16 +33,7 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 			return nil, err
 		}
 	}
-	return stored, nil
-}
-
-// open is an error after Close, or when the context has ended: what a call without hashes comes to.
-func (c *Catalogue) open(ctx context.Context) error {
-	if err := c.enter(); err != nil {
-		return err
-	}
-	c.leave()
-	return metadata.ContextError(ctx)
+	return answers, nil
 }
 
 // Status is described at metadata.Catalogue.
@@ -54,20 +50,48 @@ func (c *Catalogue) Status(ctx context.Context, h blob.Hash) (s metadata.Status,
 func (c *Catalogue) Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error) {
 	err = c.view(ctx, func(t *tx) error {
 		known = t.streams.Get(sd[:]) != nil
-		for b := range slices.Chunk(t.contents.Get(sd[:]), blob.HashSize) {
-			if len(b) != blob.HashSize {
-				return fmt.Errorf("%w: half a hash: %s", metadata.ErrUnavailable, mend)
+		return t.eachContent(sd, func(h blob.Hash) {
+			if !isStored(t.blobs.Get(h[:])) {
+				missing = append(missing, h)
 			}
-			if !isStored(t.blobs.Get(b)) {
-				missing = append(missing, blob.Hash(b))
-			}
-		}
-		return nil
+		})
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	return missing, known, nil
+}
+
+// eachContent calls fn for what a stream names, in its order.
+func (t *tx) eachContent(sd blob.Hash, fn func(blob.Hash)) error {
+	for b := range slices.Chunk(t.contents.Get(sd[:]), blob.HashSize) {
+		if len(b) != blob.HashSize {
+			return fmt.Errorf("%w: half a hash: %s", metadata.ErrUnavailable, mend)
+		}
+		fn(blob.Hash(b))
+	}
+	return nil
+}
+
+// Links is described at metadata.Catalogue.
+func (c *Catalogue) Links(ctx context.Context, sd blob.Hash, streamHash string) (l metadata.Links, err error) {
+	err = c.view(ctx, func(t *tx) error {
+		if t.streams.Get(sd[:]) == nil {
+			l.Taken = !metadata.Notable(streamHash) || t.names.Get([]byte(streamHash)) != nil
+			return nil
+		}
+		l.Known = true
+		return t.eachContent(sd, func(h blob.Hash) { l.Blobs = append(l.Blobs, h) })
+	})
+	if err != nil {
+		return metadata.Links{}, err
+	}
+	return l, nil
+}
+
+// HaveStreams is described at metadata.Catalogue.
+func (c *Catalogue) HaveStreams(ctx context.Context, sds []blob.Hash) ([]bool, error) {
+	return c.each(ctx, sds, func(t *tx, h blob.Hash) bool { return t.streams.Get(h[:]) != nil })
 }
 
 // Count is described at metadata.Catalogue.

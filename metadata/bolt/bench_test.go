@@ -1,72 +1,22 @@
 package bolt_test
 
 import (
-	"bytes"
-	"fmt"
 	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
-	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/bolt"
 	"github.com/OdyseeTeam/prism/metadata/metadatatest"
 )
 
-// BenchmarkStored asks for 1,000,000 hashes, half of which are stored.
-func BenchmarkStored(b *testing.B) {
-	c := open(b, bolt.Options{Path: filepath.Join(b.TempDir(), "catalogue")})
-	defer c.Close()
-	hashes := metadatatest.Hashes("bench", 1_000_000)
-	if err := c.PutBlobs(b.Context(), metadatatest.Blobs(9, t0(), hashes[:len(hashes)/2]...)); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		if _, err := c.Stored(b.Context(), hashes); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
+func BenchmarkStored(b *testing.B)    { bench(b, metadatatest.BenchmarkStored) }
+func BenchmarkPutStream(b *testing.B) { bench(b, metadatatest.BenchmarkPutStream) }
+func BenchmarkBlock(b *testing.B)     { bench(b, metadatatest.BenchmarkBlock) }
 
-// BenchmarkPutStream notes an SD blob with 500 content blobs, in a catalogue of 1,000,000 blobs.
-func BenchmarkPutStream(b *testing.B) {
+// bench runs a benchmark over a new catalogue.
+func bench(b *testing.B, run func(*testing.B, metadata.Catalogue)) {
+	b.Helper()
 	c := open(b, bolt.Options{Path: filepath.Join(b.TempDir(), "catalogue")})
 	defer c.Close()
-	if err := c.PutBlobs(b.Context(), metadatatest.Blobs(9, t0(), metadatatest.Hashes("bench", 1_000_000)...)); err != nil {
-		b.Fatal(err)
-	}
-	n := 0
-	for b.Loop() {
-		n++
-		name := fmt.Sprint("stream", n)
-		sd := metadatatest.Blobs(9, t0(), metadatatest.Hash("sd "+name))[0]
-		if err := c.PutStream(b.Context(), sd, metadatatest.Stream(name, metadatatest.Hashes(name, 500)...)); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkBlock notes 1,000,000 hashes as blocked, as a first start with such a list does, and then again, as each later
-// start does.
-func BenchmarkBlock(b *testing.B) {
-	c := open(b, bolt.Options{Path: filepath.Join(b.TempDir(), "catalogue")})
-	defer c.Close()
-	var took [2]time.Duration
-	n := 0
-	for b.Loop() {
-		n++
-		b.StopTimer()
-		hashes := metadatatest.Hashes(fmt.Sprint("bench", n), 1_000_000)
-		slices.SortFunc(hashes, func(x, y blob.Hash) int { return bytes.Compare(x[:], y[:]) }) // as the list gives them
-		b.StartTimer()
-		for i := range took {
-			start := time.Now()
-			if err := c.Block(b.Context(), hashes); err != nil {
-				b.Fatal(err)
-			}
-			took[i] += time.Since(start)
-		}
-	}
-	b.ReportMetric(took[0].Seconds()/float64(n), "s/first-start")
-	b.ReportMetric(took[1].Seconds()/float64(n), "s/second-start")
+	run(b, c)
 }

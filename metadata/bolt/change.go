@@ -11,7 +11,7 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+	if err := c.calls.Begin(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
 		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
@@ -125,7 +125,7 @@ func (t *tx) eachStream(h blob.Hash, fn func(sd blob.Hash, value []byte) error) 
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
@@ -201,6 +201,17 @@ func (t *tx) deleteStream(sd blob.Hash) error {
 		return nil
 	}
 	name := slices.Clone(value[timeSize:])
+	if err := t.unlink(sd); err != nil {
+		return err
+	}
+	if err := t.streams.Delete(sd[:]); err != nil {
+		return err
+	}
+	return t.names.Delete(name)
+}
+
+// unlink removes what a stream names, and its links.
+func (t *tx) unlink(sd blob.Hash) error {
 	contents := slices.Clone(t.contents.Get(sd[:])) // what a bucket gives does not outlive its changes
 	for b := range slices.Chunk(contents, blob.HashSize) {
 		if len(b) != blob.HashSize {
@@ -210,11 +221,5 @@ func (t *tx) deleteStream(sd blob.Hash) error {
 			return err
 		}
 	}
-	if err := t.contents.Delete(sd[:]); err != nil {
-		return err
-	}
-	if err := t.streams.Delete(sd[:]); err != nil {
-		return err
-	}
-	return t.names.Delete(name)
+	return t.contents.Delete(sd[:])
 }

@@ -19,10 +19,10 @@ type write struct {
 
 // view runs one reading transaction. It must be short: pages that it may see are not used again meanwhile.
 func (c *Catalogue) view(ctx context.Context, do func(*tx) error) error {
-	if err := c.enter(); err != nil {
+	if err := c.calls.Enter(); err != nil {
 		return err
 	}
-	defer c.leave()
+	defer c.calls.Leave()
 	if err := metadata.ContextError(ctx); err != nil {
 		return err
 	}
@@ -34,10 +34,10 @@ func (c *Catalogue) view(ctx context.Context, do func(*tx) error) error {
 // update runs one writing transaction, which may be shared with others. do may be called more than once. A context that
 // ends once the transaction has begun is not looked at: it does not take long.
 func (c *Catalogue) update(ctx context.Context, size int, do func(*tx) error) error {
-	if err := c.enter(); err != nil {
+	if err := c.calls.Enter(); err != nil {
 		return err
 	}
-	defer c.leave()
+	defer c.calls.Leave()
 	if err := metadata.ContextError(ctx); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"syscall"
 	"time"
 
@@ -31,10 +30,7 @@ type Catalogue struct {
 	queue chan *write
 	stuck bool          // of the goroutine that commits: the lock of writers is lost
 	ended chan struct{} // closed when that goroutine has ended
-
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // those under way; they begin under mu
+	calls metadata.Calls
 }
 
 var _ metadata.Catalogue = (*Catalogue)(nil)
@@ -189,15 +185,10 @@ func syncFolder(dir string) error {
 
 // Close waits for calls under way and closes the file.
 func (c *Catalogue) Close() error {
-	c.mu.Lock()
-	again := c.closed
-	c.closed = true
-	c.mu.Unlock()
-	if again {
+	if c.calls.Close() {
 		<-c.ended
 		return nil
 	}
-	c.calls.Wait()
 	close(c.queue)
 	<-c.ended
 	if c.stuck { // it would wait for the lock; the file is closed with the process
@@ -208,19 +199,6 @@ func (c *Catalogue) Close() error {
 	}
 	return nil
 }
-
-// enter begins a call, which ends with leave.
-func (c *Catalogue) enter() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return fmt.Errorf("%w: it is closed", metadata.ErrUnavailable)
-	}
-	c.calls.Add(1)
-	return nil
-}
-
-func (c *Catalogue) leave() { c.calls.Done() }
 
 // recovered runs what reads pages. bbolt maps the file and trusts it: a damaged page is a panic, and one that the disk
 // does not give a fault. Both become errors.

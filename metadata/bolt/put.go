@@ -13,13 +13,11 @@ import (
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
-	for _, b := range blobs {
-		if err := b.Check(); err != nil {
-			return err
-		}
+	if err := metadata.CheckAll(blobs); err != nil {
+		return err
 	}
 	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
 		err := c.update(ctx, len(batch), func(t *tx) error {
@@ -63,13 +61,11 @@ func (c *Catalogue) putBlob(t *tx, b metadata.Blob) error {
 
 // SetLengths is described at metadata.Catalogue.
 func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
-	for _, b := range blobs {
-		if err := b.Check(); err != nil {
-			return err
-		}
+	if err := metadata.CheckAll(blobs); err != nil {
+		return err
 	}
 	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
 		err := c.update(ctx, len(batch), func(t *tx) error {
@@ -98,6 +94,16 @@ func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error
 
 // PutStream is described at metadata.Catalogue.
 func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
+	return c.putStream(ctx, sd, desc, false)
+}
+
+// SetStream is described at metadata.Catalogue.
+func (c *Catalogue) SetStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
+	return c.putStream(ctx, sd, desc, true)
+}
+
+// putStream notes an SD blob, its stream and what that names. alone says that it names nothing else.
+func (c *Catalogue) putStream(ctx context.Context, sd metadata.Blob, desc stream.SD, alone bool) error {
 	if err := sd.Check(); err != nil {
 		return err
 	}
@@ -121,12 +127,12 @@ func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream
 				return err
 			}
 		}
-		return c.putLinks(t, sd, desc)
+		return c.putLinks(t, sd, desc, alone)
 	})
 }
 
 // putLinks notes the stream of an SD blob and what it names, if there is one to note.
-func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD) error {
+func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD, alone bool) error {
 	if t.streams.Get(sd.Hash[:]) == nil {
 		if !metadata.Notable(desc.StreamHash) || t.names.Get([]byte(desc.StreamHash)) != nil {
 			return nil
@@ -139,6 +145,11 @@ func (c *Catalogue) putLinks(t *tx, sd metadata.Blob, desc stream.SD) error {
 			return err
 		}
 		if err := t.names.Put([]byte(desc.StreamHash), sd.Hash[:]); err != nil {
+			return err
+		}
+	}
+	if alone {
+		if err := t.unlink(sd.Hash); err != nil {
 			return err
 		}
 	}
@@ -184,7 +195,7 @@ func sorted(hashes []blob.Hash) []blob.Hash {
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {

@@ -233,6 +233,13 @@ func (s *suite) compare(m *model, hashes []blob.Hash, when string) {
 		}
 		s.compareStream(m, h, when)
 	}
+	have, err := s.c.HaveStreams(s.Context(), hashes)
+	s.ok(err)
+	for i, h := range hashes {
+		if have[i] != (m.streams[h] != nil) {
+			s.Errorf("%s: HaveStreams of %s is %v", when, h.Short(), have[i])
+		}
+	}
 	if n, err := s.c.Count(s.Context()); err != nil || n != count {
 		s.Errorf("%s: Count is %d, %v, want %d", when, n, err, count)
 	}
@@ -283,6 +290,9 @@ func (s *suite) compareStream(m *model, sd blob.Hash, when string) {
 		if !m.blobs[h].Stored {
 			lacks = append(lacks, h)
 		}
+	}
+	if got, err := s.c.Links(s.Context(), sd, want.hash); err != nil || !got.Known || got.Taken || !slices.Equal(got.Blobs, want.content) {
+		s.Errorf("%s: Links of %s gives %v, %v, want %v", when, sd.Short(), got, err, want.content)
 	}
 	if !slices.Equal(missing, lacks) {
 		s.Errorf("%s: Missing of %s is %v, want %v", when, sd.Short(), missing, lacks)

@@ -169,6 +169,60 @@ func (s *suite) strangeStreams() {
 	}
 }
 
+// links notes a stream anew, which forgets what it does not name.
+func (s *suite) links() {
+	content := Hashes("content", 4)
+	sd := Blobs(100, noon(), Hash("sd"))[0]
+	wantLinks := func(sd blob.Hash, name string, known, taken bool, want ...blob.Hash) {
+		s.Helper()
+		got, err := s.c.Links(s.Context(), sd, name)
+		if err != nil || got.Known != known || got.Taken != taken || !slices.Equal(got.Blobs, want) {
+			s.Fatalf("Links = %v, %v; want %v, %v, %v", got, err, known, taken, want)
+		}
+		if have, err := s.c.HaveStreams(s.Context(), []blob.Hash{{}, sd, Hash("unknown"), sd}); err != nil ||
+			!slices.Equal(have, []bool{false, known, false, known}) {
+			s.Fatalf("HaveStreams = %v, %v", have, err)
+		}
+	}
+	a := Stream("a", content...)
+	wantLinks(sd.Hash, a.StreamHash, false, false)
+	for range 2 { // it is idempotent
+		s.ok(s.c.SetStream(s.Context(), sd, a))
+		wantLinks(sd.Hash, a.StreamHash, true, false, content...)
+	}
+	s.wantStored(1, append([]blob.Hash{sd.Hash}, content...)...)
+	wantLinks(Hash("another"), a.StreamHash, false, true)
+	wantLinks(Hash("another"), "a b", false, true)
+	wantLinks(Hash("another"), "", false, true)
+
+	s.ok(s.c.PutBlobs(s.Context(), Blobs(5, noon(), content[0], content[3])))
+	fresh := []blob.Hash{content[3], Hash("fresh"), content[1], content[3]}
+	s.ok(s.c.SetStream(s.Context(), sd, Stream("a", fresh...)))
+	wantLinks(sd.Hash, a.StreamHash, true, false, fresh[:3]...)
+	s.wantMissing(sd.Hash, true, fresh[1], content[1])
+	s.wantStored(2, content[0], content[3], content[1], content[2])
+	// What no stream names any more goes when it is deleted.
+	s.ok(s.c.Delete(s.Context(), []blob.Hash{content[0], content[1]}))
+	if _, known := s.row(content[0]); known != s.set.SoftDeletes {
+		s.Errorf("the row of a blob that was forgotten is there: %v", known)
+	}
+	if _, known := s.row(content[1]); !known {
+		s.Error("the row of a blob that the stream names is gone")
+	}
+	s.ok(s.c.SetStream(s.Context(), sd, Stream("a")))
+	wantLinks(sd.Hash, a.StreamHash, true, false)
+	s.wantMissing(sd.Hash, true)
+
+	// The stream of another SD blob is left as it is.
+	second := Blobs(100, noon(), Hash("second"))[0]
+	s.ok(s.c.SetStream(s.Context(), sd, a))
+	s.ok(s.c.SetStream(s.Context(), second, Stream("a", content[0])))
+	wantLinks(second.Hash, a.StreamHash, false, true)
+	wantLinks(sd.Hash, a.StreamHash, true, false, content...)
+	s.open()
+	wantLinks(sd.Hash, a.StreamHash, true, false, content...)
+}
+
 // The stream stays that of the SD blob that came first, whatever another one with its stream_hash names.
 func (s *suite) twoOfOne() {
 	a, b := Hash("content a"), Hash("content b")

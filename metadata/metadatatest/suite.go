@@ -61,6 +61,7 @@ func Run(t *testing.T, cfg Config) {
 		{"blobs", (*suite).blobs, all},
 		{"lengths", (*suite).lengths, one},
 		{"streams", (*suite).streams, all},
+		{"links", (*suite).links, all},
 		{"two SD blobs of one stream", (*suite).twoOfOne, all},
 		{"stream hashes that cannot be noted", (*suite).strangeStreams, one},
 		{"content before its SD blob", (*suite).contentFirst, all},

@@ -41,15 +41,26 @@ func (s *session) eachList(hashes []blob.Hash, do func(marks string, args []any)
 
 // Stored is described at metadata.Catalogue.
 func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, error) {
-	if err := c.open(ctx); err != nil {
+	return c.among(ctx, "look blobs up", "SELECT hash FROM blob_ WHERE is_stored = 1 AND hash IN (LIST)", hashes)
+}
+
+// HaveStreams is described at metadata.Catalogue.
+func (c *Catalogue) HaveStreams(ctx context.Context, sds []blob.Hash) ([]bool, error) {
+	return c.among(ctx, "look streams up",
+		"SELECT b.hash FROM blob_ b WHERE b.hash IN (LIST) AND EXISTS (SELECT 1 FROM stream s WHERE s.sd_blob_id = b.id)", sds)
+}
+
+// among says of each hash whether a query gives it.
+func (c *Catalogue) among(ctx context.Context, what, query string, hashes []blob.Hash) ([]bool, error) {
+	if err := c.calls.Begin(ctx); err != nil {
 		return nil, err
 	}
-	stored := make([]bool, 0, len(hashes))
+	answers := make([]bool, 0, len(hashes))
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {
 		there := make(map[blob.Hash]struct{}, len(batch))
-		err := c.run(ctx, "look blobs up", func(ctx context.Context, s *session) error {
+		err := c.run(ctx, what, func(ctx context.Context, s *session) error {
 			return s.eachList(batch, func(marks string, args []any) error {
-				return s.query(ctx, "SELECT hash FROM blob_ WHERE is_stored = 1 AND hash IN ("+marks+")", args,
+				return s.query(ctx, strings.Replace(query, "LIST", marks, 1), args,
 					func(rows *sql.Rows) error {
 						var text string
 						if err := rows.Scan(&text); err != nil {
@@ -67,19 +78,10 @@ func (c *Catalogue) Stored(ctx context.Context, hashes []blob.Hash) ([]bool, err
 		}
 		for _, h := range batch {
 			_, is := there[h]
-			stored = append(stored, is)
+			answers = append(answers, is)
 		}
 	}
-	return stored, nil
-}
-
-// open is an error after Close, or when the context has ended: what a call without hashes comes to.
-func (c *Catalogue) open(ctx context.Context) error {
-	if err := c.enter(); err != nil {
-		return err
-	}
-	c.leave()
-	return metadata.ContextError(ctx)
+	return answers, nil
 }
 
 // Status is described at metadata.Catalogue.
@@ -95,30 +97,62 @@ func (c *Catalogue) Status(ctx context.Context, h blob.Hash) (st metadata.Status
 // Missing is described at metadata.Catalogue.
 func (c *Catalogue) Missing(ctx context.Context, sd blob.Hash) (missing []blob.Hash, known bool, err error) {
 	err = c.run(ctx, "look a stream up", func(ctx context.Context, s *session) error {
-		missing, known = nil, false
-		seen := map[blob.Hash]struct{}{} // nothing forbids two streams of one SD blob
-		return s.query(ctx, "SELECT b.hash, b.is_stored FROM blob_ sd JOIN stream s ON s.sd_blob_id = sd.id "+
-			"LEFT JOIN stream_blob sb ON sb.stream_id = s.id LEFT JOIN blob_ b ON b.id = sb.blob_id "+
-			"WHERE sd.hash = ? ORDER BY sb.num, sb.blob_id", []any{sd.String()},
-			func(rows *sql.Rows) error {
-				var text sql.NullString
-				var stored sql.NullInt64
-				if err := rows.Scan(&text, &stored); err != nil {
-					return err
-				}
-				known = true
-				h, ok := s.t.read(text.String)
-				if _, again := seen[h]; ok && !again && stored.Int64 != 1 {
-					seen[h] = struct{}{}
-					missing = append(missing, h)
-				}
-				return nil
-			})
+		missing = nil
+		known, err = s.eachContent(ctx, sd, func(h blob.Hash, stored bool) {
+			if !stored {
+				missing = append(missing, h)
+			}
+		})
+		return err
 	})
 	if err != nil {
 		return nil, false, err
 	}
 	return missing, known, nil
+}
+
+// eachContent calls fn for what the stream of an SD blob names, in its order. known is false where there is no stream.
+func (s *session) eachContent(ctx context.Context, sd blob.Hash, fn func(h blob.Hash, stored bool)) (known bool, err error) {
+	seen := map[blob.Hash]struct{}{} // nothing forbids two streams of one SD blob
+	err = s.query(ctx, "SELECT b.hash, b.is_stored FROM blob_ sd JOIN stream s ON s.sd_blob_id = sd.id "+
+		"LEFT JOIN stream_blob sb ON sb.stream_id = s.id LEFT JOIN blob_ b ON b.id = sb.blob_id "+
+		"WHERE sd.hash = ? ORDER BY sb.num, sb.blob_id", []any{sd.String()},
+		func(rows *sql.Rows) error {
+			var text sql.NullString
+			var stored sql.NullInt64
+			if err := rows.Scan(&text, &stored); err != nil {
+				return err
+			}
+			known = true
+			h, ok := s.t.read(text.String)
+			if _, again := seen[h]; ok && !again {
+				seen[h] = struct{}{}
+				fn(h, stored.Int64 == 1)
+			}
+			return nil
+		})
+	return known, err
+}
+
+// Links is described at metadata.Catalogue.
+func (c *Catalogue) Links(ctx context.Context, sd blob.Hash, streamHash string) (l metadata.Links, err error) {
+	err = c.run(ctx, "look a stream up", func(ctx context.Context, s *session) (err error) {
+		l = metadata.Links{}
+		l.Known, err = s.eachContent(ctx, sd, func(h blob.Hash, _ bool) { l.Blobs = append(l.Blobs, h) })
+		switch {
+		case err != nil, l.Known:
+			return err
+		case !metadata.Notable(streamHash):
+			l.Taken = true
+			return nil
+		}
+		return s.query(ctx, "SELECT EXISTS (SELECT 1 FROM stream WHERE hash = ?)", []any{streamHash},
+			func(rows *sql.Rows) error { return rows.Scan(&l.Taken) })
+	})
+	if err != nil {
+		return metadata.Links{}, err
+	}
+	return l, nil
 }
 
 // Count is described at metadata.Catalogue.

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"sync"
 	"sync/atomic"
 
 	"github.com/go-sql-driver/mysql"
@@ -18,10 +17,7 @@ type Catalogue struct {
 	opts   Options
 	db     *sql.DB
 	tables atomic.Pointer[tables] // nil until they were looked at
-
-	mu     sync.Mutex
-	closed bool
-	calls  sync.WaitGroup // those under way; they begin under mu
+	calls  metadata.Calls
 }
 
 var _ metadata.Catalogue = (*Catalogue)(nil)
@@ -55,28 +51,12 @@ func (c *Catalogue) Check(ctx context.Context) error {
 
 // Close ends connections and waits for calls under way.
 func (c *Catalogue) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.mu.Unlock()
-	c.calls.Wait()
+	c.calls.Close()
 	if err := c.db.Close(); err != nil {
 		return fmt.Errorf("close the catalogue %s: %w", c.opts.place(), err)
 	}
 	return nil
 }
-
-// enter begins a call, which ends with leave.
-func (c *Catalogue) enter() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return fmt.Errorf("%w: it is closed", metadata.ErrUnavailable)
-	}
-	c.calls.Add(1)
-	return nil
-}
-
-func (c *Catalogue) leave() { c.calls.Done() }
 
 // connector makes connections with the isolation that transactions want. A statement says it, since the name of the
 // variable differs from server to server.

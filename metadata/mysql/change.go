@@ -14,7 +14,7 @@ import (
 
 // Touch is described at metadata.Catalogue.
 func (c *Catalogue) Touch(ctx context.Context, accesses []metadata.Access) error {
-	if err := c.open(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
+	if err := c.calls.Begin(ctx); err != nil || c.opts.Tracking == metadata.TrackNone {
 		return err
 	}
 	for batch := range slices.Chunk(accesses, metadata.BatchSize) {
@@ -150,7 +150,7 @@ func (s *session) targets(ctx context.Context, hashes []blob.Hash, queries ...st
 
 // Delete is described at metadata.Catalogue.
 func (c *Catalogue) Delete(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {

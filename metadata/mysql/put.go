@@ -29,13 +29,11 @@ const rowBytes = hashBytes + 50
 
 // PutBlobs is described at metadata.Catalogue.
 func (c *Catalogue) PutBlobs(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
-	for _, b := range blobs {
-		if err := b.Check(); err != nil {
-			return err
-		}
+	if err := metadata.CheckAll(blobs); err != nil {
+		return err
 	}
 	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
 		rows := make([]insert, len(batch))
@@ -95,13 +93,11 @@ func (s *session) insertBlobs(ctx context.Context, rows []insert) error {
 
 // SetLengths is described at metadata.Catalogue.
 func (c *Catalogue) SetLengths(ctx context.Context, blobs []metadata.Blob) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
-	for _, b := range blobs {
-		if err := b.Check(); err != nil {
-			return err
-		}
+	if err := metadata.CheckAll(blobs); err != nil {
+		return err
 	}
 	for batch := range slices.Chunk(blobs, metadata.BatchSize) {
 		batch = slices.Clone(batch)
@@ -137,6 +133,16 @@ func (s *session) setLengths(ctx context.Context, blobs []metadata.Blob) error {
 
 // PutStream is described at metadata.Catalogue.
 func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
+	return c.putStream(ctx, sd, desc, false)
+}
+
+// SetStream is described at metadata.Catalogue.
+func (c *Catalogue) SetStream(ctx context.Context, sd metadata.Blob, desc stream.SD) error {
+	return c.putStream(ctx, sd, desc, true)
+}
+
+// putStream notes an SD blob, its stream and what that names. alone says that it names nothing else.
+func (c *Catalogue) putStream(ctx context.Context, sd metadata.Blob, desc stream.SD, alone bool) error {
 	if err := sd.Check(); err != nil {
 		return err
 	}
@@ -157,6 +163,12 @@ func (c *Catalogue) PutStream(ctx context.Context, sd metadata.Blob, desc stream
 		streamID, err := s.insertStream(ctx, ids[sd.Hash], desc.StreamHash, at)
 		if err != nil {
 			return err
+		}
+		if alone { // the row of the SD blob is locked: none of its streams gets links meanwhile
+			if _, err := s.exec(ctx, "DELETE sb FROM stream_blob sb JOIN stream s ON s.id = sb.stream_id WHERE s.sd_blob_id = ?",
+				ids[sd.Hash]); err != nil {
+				return err
+			}
 		}
 		if streamID != 0 {
 			if err := s.insertLinks(ctx, streamID, desc.Blobs, ids); err != nil {
@@ -240,7 +252,7 @@ func (s *session) insertLinks(ctx context.Context, streamID uint64, content []bl
 
 // Block is described at metadata.Catalogue.
 func (c *Catalogue) Block(ctx context.Context, hashes []blob.Hash) error {
-	if err := c.open(ctx); err != nil {
+	if err := c.calls.Begin(ctx); err != nil {
 		return err
 	}
 	for batch := range slices.Chunk(hashes, metadata.BatchSize) {

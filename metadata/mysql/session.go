@@ -25,10 +25,10 @@ type session struct {
 // run does a batch: on a connection of its own, and again when what went wrong may pass. It gives up when an attempt has
 // taken all of the time that there is, or after a number of attempts. What do writes must be idempotent.
 func (c *Catalogue) run(ctx context.Context, what string, do func(context.Context, *session) error) error {
-	if err := c.enter(); err != nil {
+	if err := c.calls.Enter(); err != nil {
 		return err
 	}
-	defer c.leave()
+	defer c.calls.Leave()
 	start := time.Now()
 	ahead := time.Duration(0)
 	for attempt := 1; ; attempt++ {

@@ -34,8 +34,27 @@ func TestSniff(t *testing.T) {
 	}
 }
 
+func TestMaySniff(t *testing.T) {
+	f := func(head string, want bool) {
+		t.Helper()
+		if got := stream.MaySniff([]byte(head)); got != want {
+			t.Errorf("MaySniff(%q) = %v", head, got)
+		}
+	}
+	f("{", true)
+	f("{ \r\n\t", true)
+	f(`{"`, true)
+	f("{\n  \"stream_hash", true)
+	f("", false)
+	f("{}", false)
+	f("{a", false)
+	f(" {", false)
+	f("{\x00", false)
+}
+
 func FuzzSniff(f *testing.F) {
 	f.Add([]byte(`{"stream_hash":"cd","blobs":[]}`))
+	f.Add([]byte("{ \n\t\"stream_hash\": \"cd\"}"))
 	f.Add([]byte(`{"stream_hash":""}`))
 	f.Add([]byte("{\x00\xff"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -43,6 +62,11 @@ func FuzzSniff(f *testing.F) {
 		kind := stream.Sniff(data)
 		if !bytes.Equal(data, kept) {
 			t.Fatal("Sniff changed its argument")
+		}
+		for n := 1; kind == blob.KindSD && n <= min(len(data), 64); n++ {
+			if !stream.MaySniff(data[:n]) {
+				t.Fatalf("%q is an SD blob, and its first %d bytes say that it is none", data, n)
+			}
 		}
 		if kind == blob.KindSD && (data[0] != '{' || !json.Valid(data)) {
 			t.Fatalf("%q is called an SD blob", data)

@@ -21,6 +21,7 @@ type Catalogued struct {
 	// Journal is the folder of the journal of what the catalogue is yet to be told. Not every db_backed has one.
 	Journal      string
 	DeleteOnMiss bool
+	SoftDeletes  bool
 
 	spec *dbBackedSpec
 }
@@ -33,7 +34,7 @@ func CataloguesOf(t *compose.Tree) []Catalogued {
 		if !ok {
 			return
 		}
-		c := Catalogued{Part: p, Journal: s.Journal, DeleteOnMiss: s.DeleteOnMiss, spec: s}
+		c := Catalogued{Part: p, Journal: s.Journal, DeleteOnMiss: s.DeleteOnMiss, SoftDeletes: s.soft, spec: s}
 		if d := diskUnder(s.child); d != nil {
 			o := d.Options
 			c.Disk = &o

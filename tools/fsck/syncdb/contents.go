@@ -20,8 +20,8 @@ type contents interface {
 	settled(h blob.Hash) (bool, error)
 	// written is when a blob was written; zero where nobody knows.
 	written(h blob.Hash) (time.Time, error)
-	// sd gives the bytes of a blob that is an SD blob; nil for others.
-	sd(h blob.Hash, kind blob.Kind) ([]byte, error)
+	// sd gives the bytes of a blob that is an SD blob; nil for others, of which sniffed bytes were read.
+	sd(h blob.Hash, kind blob.Kind) (data []byte, sniffed int, err error)
 }
 
 // read opens the disk for use, and closes it.
@@ -54,9 +54,10 @@ func (s segmentStore) list(ctx context.Context, from blob.Hash, fn func(blob.Has
 func (s segmentStore) settled(h blob.Hash) (bool, error)      { return s.c.Settled(h) }
 func (s segmentStore) written(h blob.Hash) (time.Time, error) { return s.c.Written(h) }
 
-func (s segmentStore) sd(h blob.Hash, kind blob.Kind) ([]byte, error) {
+func (s segmentStore) sd(h blob.Hash, kind blob.Kind) (data []byte, sniffed int, err error) {
 	if kind != blob.KindSD {
-		return nil, nil
+		return nil, 0, nil
 	}
-	return s.c.Blob(h)
+	data, err = s.c.Blob(h)
+	return data, 0, err
 }

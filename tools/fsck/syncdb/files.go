@@ -31,6 +31,7 @@ type fileStore struct {
 	folders []string    // in their order; flat: one that has no name
 	at      int         // the folder of which names are; -1: none was read
 	names   []blob.Hash // in their order
+	head    [sniffSize]byte
 }
 
 func openFiles(fsys diskfs.FS, root string, prefix int) (*fileStore, error) {
@@ -157,36 +158,39 @@ func (s *fileStore) open(h blob.Hash) (diskfs.File, error) {
 	return f, err
 }
 
-// sd looks at the first byte, since files have no kinds, and reads on where it may be that of an SD blob.
-func (s *fileStore) sd(h blob.Hash, _ blob.Kind) ([]byte, error) {
+// sniffSize is how much of a file is read to see whether more of it is worth it.
+const sniffSize = 512
+
+// sd looks at the first bytes, since files have no kinds, and reads on where they may be those of an SD blob.
+func (s *fileStore) sd(h blob.Hash, _ blob.Kind) (data []byte, sniffed int, err error) {
 	f, err := s.open(h)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
+		return nil, 0, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
 	}
 	if size < 1 || size > blob.MaxSize {
-		return nil, fmt.Errorf("%s: %w: it has %d bytes", s.dir.Path(h), blob.ErrCorrupt, size)
+		return nil, 0, fmt.Errorf("%s: %w: it has %d bytes", s.dir.Path(h), blob.ErrCorrupt, size)
 	}
-	first := make([]byte, 1)
-	if _, err := f.ReadAt(first, 0); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
+	head := s.head[:min(sniffSize, size)]
+	if n, err := f.ReadAt(head, 0); n < len(head) {
+		return nil, 0, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
 	}
-	if first[0] != '{' {
-		return nil, nil
+	if !stream.MaySniff(head) {
+		return nil, len(head), nil
 	}
-	data := make([]byte, size)
+	data = make([]byte, size)
 	if n, err := f.ReadAt(data, 0); int64(n) < size {
-		return nil, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
+		return nil, 0, fmt.Errorf("read %s: %w", s.dir.Path(h), err)
 	}
 	if stream.Sniff(data) != blob.KindSD {
-		return nil, nil
+		return nil, len(head), nil
 	}
 	if _, err := blob.Verify(h, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", s.dir.Path(h), err)
+		return nil, 0, fmt.Errorf("%s: %w", s.dir.Path(h), err)
 	}
-	return data, nil
+	return data, 0, nil
 }

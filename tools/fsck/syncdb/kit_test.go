@@ -31,6 +31,8 @@ type bed struct {
 	open     func() (metadata.Catalogue, error)
 	database []string // keys of db_backed that name the catalogue
 	bolt     string   // its file, or empty
+	over     string   // what the db_backed is over
+	hard     bool     // deletes remove rows, says the configuration
 }
 
 // newBed makes one. server is nil for a catalogue in a file.
@@ -61,14 +63,15 @@ func newBed(t testing.TB, mode disk.Mode, server *testbed.MariaDBServer) *bed {
 				Database: name, Tracking: metadata.TrackBlobs, SoftDeletes: true, CreateSchema: true})
 		}
 	}
-	b.configure(fmt.Sprintf("disk: {mount_point: %q, min_free: 1, %s}", b.mount, layout), "lists: {blocklist: {delete: true}}")
+	b.over = fmt.Sprintf("disk: {mount_point: %q, min_free: 1, %s}", b.mount, layout)
+	b.configure(b.over, "lists: {blocklist: {delete: true}}")
 	return b
 }
 
 // configure writes the configuration. store is what the db_backed is over.
 func (b *bed) configure(store string, more ...string) {
 	b.t.Helper()
-	lines := []string{"store:", "  db_backed:", "    soft_deletes: true", "    access_tracking: 2"}
+	lines := []string{"store:", "  db_backed:", fmt.Sprint("    soft_deletes: ", !b.hard), "    access_tracking: 2"}
 	for _, key := range b.database {
 		lines = append(lines, "    "+key)
 	}

@@ -18,11 +18,17 @@ const (
 	BlobNotStored  Kind = "blob-not-stored"  // on the disk, and not stored, says the catalogue
 	WrongLength    Kind = "wrong-length"     // the catalogue has another length than the disk
 	Blocked        Kind = "blocked"          // on the disk, and blocked, where blocked blobs are to be deleted
+
+	SDWithoutStream Kind = "sd-without-stream" // an SD blob, on the disk and stored, of which the catalogue has no stream
+	StreamDiffers   Kind = "stream-differs"    // the stream of one names other blobs than the SD blob does
+	StreamWithoutSD Kind = "stream-without-sd" // a stream whose SD blob is neither on the disk nor stored, without soft deletes
+	DamagedSD       Kind = "damaged-sd"        // what an SD blob names is not known, since its bytes are not its own
 )
 
 // kinds is all of them, in the order of the report.
 func kinds() []Kind {
-	return []Kind{RowWithoutBlob, BlobWithoutRow, BlobNotStored, WrongLength, Blocked}
+	return []Kind{RowWithoutBlob, BlobWithoutRow, BlobNotStored, WrongLength, Blocked, SDWithoutStream, StreamDiffers, StreamWithoutSD,
+		DamagedSD}
 }
 
 // repair says what a repair does about a kind.
@@ -38,11 +44,22 @@ func (k Kind) repair() string {
 		return "repair notes the length that it has"
 	case Blocked:
 		return "repair deletes it from the disk, and notes it as not stored"
+	case SDWithoutStream:
+		return "repair notes its stream"
+	case StreamDiffers:
+		return "repair has its stream name what it names"
+	case StreamWithoutSD:
+		return "repair removes the stream; to have it again, upload it with its SD blob"
+	case DamagedSD:
+		return lookFirst
 	}
 	return ""
 }
 
-// Finding is one blob on which the two differ.
+// lookFirst is what to do about what no repair here can settle.
+const lookFirst = "look at the disk first: prism fsck check --hash"
+
+// Finding is one blob, or its stream, on which the two differ.
 type Finding struct {
 	Kind   Kind
 	Hash   blob.Hash
@@ -73,6 +90,9 @@ type Report struct {
 	InFlight int64 // differ, and are young or yet to be told: no findings
 	Kept     int64 // blocked, on the disk, and to be kept, says the configuration: no findings
 
+	Unnoted int64 // SD blobs of which the catalogue can note no stream: no findings
+	SDsGone int64 // streams that soft deletes keep of SD blobs that are not on the disk: no findings
+
 	OlderThan time.Duration
 
 	Findings []Finding      // the first 1,000
@@ -102,7 +122,7 @@ func (r *Report) add(k Kind, h blob.Hash, detail string) {
 func (r *Report) leave(k Kind, h blob.Hash, why string) {
 	r.LeftOver++
 	if len(r.Left) < keptFindings {
-		r.Left = append(r.Left, Finding{k, h, why, "look at the disk first: prism fsck check --hash"})
+		r.Left = append(r.Left, Finding{k, h, why, lookFirst})
 	}
 }
 
@@ -119,6 +139,12 @@ func (r Report) String() string {
 	}
 	if r.Kept > 0 {
 		fmt.Fprintf(&b, "%d blocked, and kept: lists.blocklist.delete is not set\n", r.Kept)
+	}
+	if r.Unnoted > 0 {
+		fmt.Fprintf(&b, "%d SD blobs without a stream, and none can be noted: they cannot be read, or their stream_hash is another's\n", r.Unnoted)
+	}
+	if r.SDsGone > 0 {
+		fmt.Fprintf(&b, "%d streams without their SD blobs, kept by soft_deletes: each is whole again when it is uploaded or filled again\n", r.SDsGone)
 	}
 	for _, k := range kinds() {
 		if n := r.Found[k]; n > 0 {

@@ -14,6 +14,7 @@ import (
 	"github.com/OdyseeTeam/prism/metadata"
 	"github.com/OdyseeTeam/prism/metadata/compare"
 	"github.com/OdyseeTeam/prism/metadata/journal"
+	"github.com/OdyseeTeam/prism/protocol/stream"
 )
 
 // ErrStrangers: a repair would note most of the catalogue as not stored. Nothing was changed.
@@ -52,6 +53,7 @@ type run struct {
 	notes *journal.Reader    // nil: there is no journal, or none that can be read
 	now   time.Time
 
+	sniffed     int   // bytes, of the first of files, that the limit was not asked for yet
 	passes      int64 // over all blobs, that there will be
 	done, about int64 // for Progress
 	blocked     []blob.Hash
@@ -105,19 +107,13 @@ func (r *run) compare(ctx context.Context, d contents) (err error) {
 	}
 	var alone int64
 	err = r.walk(ctx, d, func(p compare.Pair, j judgement) error {
-		r.count(p)
-		if !p.InStore && p.Stored() {
-			alone++
+		if !j.ofStream {
+			r.count(p)
+			if !p.InStore && p.Stored() {
+				alone++
+			}
 		}
-		switch {
-		case j.flying:
-			r.rep.InFlight++
-		case j.kept:
-			r.rep.Kept++
-		}
-		if j.kind != "" && !j.flying {
-			r.rep.add(j.kind, p.Hash, j.detail)
-		}
+		r.note(p, j)
 		return nil
 	})
 	if err != nil || !r.o.Repair || len(r.rep.Found) == 0 {
@@ -129,6 +125,23 @@ func (r *run) compare(ctx context.Context, d contents) (err error) {
 			"its own, set delete_on_miss: true in %s; else correct host, path or mount_point there", ErrStrangers, alone, r.rep.Both, r.o.Config)
 	}
 	return r.settle(ctx, d)
+}
+
+// note adds a judgement to the report.
+func (r *run) note(p compare.Pair, j judgement) {
+	switch {
+	case j.flying:
+		r.rep.InFlight++
+	case j.kept:
+		r.rep.Kept++
+	case j.unnoted:
+		r.rep.Unnoted++
+	case j.sdGone:
+		r.rep.SDsGone++
+	}
+	if j.kind != "" && !j.flying {
+		r.rep.add(j.kind, p.Hash, j.detail)
+	}
 }
 
 // openCatalogue opens the catalogue, and asks it one question, so that nothing begins before it is known that it answers.
@@ -177,23 +190,35 @@ func (r *run) count(p compare.Pair) {
 	}
 }
 
-// judgement is what is to be said of one blob.
+// judgement is what is to be said of one blob, or of its stream.
 type judgement struct {
 	kind   Kind // empty: the two agree
 	detail string
 	flying bool // it is left to the store
 	kept   bool // it is blocked, and stays
+
+	ofStream bool
+	desc     stream.SD // of the SD blob of a stream that is to be noted
+	unnoted  bool      // the catalogue notes no stream of that SD blob
+	sdGone   bool      // the catalogue keeps the stream of an SD blob that is gone
 }
 
-// walk gives each blob, in the order of hashes, with what is to be said of it.
+// walk gives each blob, in the order of hashes, with what is to be said of it; and what is to be said of streams, those
+// without an SD blob some blobs later.
 func (r *run) walk(ctx context.Context, d contents, each func(compare.Pair, judgement) error) error {
 	marks := compare.Blocked(ctx, r.cat)
 	n := int64(0)
+	var gone absent
+	ofStream := func(p compare.Pair, j judgement) error {
+		j.ofStream = true
+		return each(p, j)
+	}
 	err := compare.Walk(ctx, d.list, r.cat, func(p compare.Pair) error {
 		if n++; n%step == 0 {
-			if err := r.pace(ctx, step*rowCost); err != nil {
+			if err := r.pace(ctx, step*rowCost+r.sniffed); err != nil {
 				return err
 			}
+			r.sniffed = 0
 			r.progress(n)
 		}
 		blocked := false
@@ -210,8 +235,32 @@ func (r *run) walk(ctx context.Context, d contents, each func(compare.Pair, judg
 				return err
 			}
 		}
-		return each(p, j)
+		if err := each(p, j); err != nil {
+			return err
+		}
+		switch {
+		case p.InStore && p.Stored() && j.kind != Blocked:
+			s, err := r.judgeStream(ctx, d, p)
+			if err == nil && s.kind != "" {
+				s.flying, err = r.flying(d, p)
+			}
+			if err != nil {
+				return err
+			}
+			return ofStream(p, s)
+		case !p.InStore && !p.Stored() && (r.done == 0 || !r.t.SoftDeletes): // under these it is only counted, in the first pass
+			gone = append(gone, p)
+		}
+		if len(gone) < metadata.BatchSize {
+			return nil
+		}
+		err := r.judgeAbsent(ctx, d, gone, ofStream)
+		gone = gone[:0]
+		return err
 	})
+	if err == nil {
+		err = r.judgeAbsent(ctx, d, gone, ofStream)
+	}
 	r.done += n
 	return err
 }

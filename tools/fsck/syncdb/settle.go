@@ -56,7 +56,12 @@ func (r *run) plan(ctx context.Context, d contents, b *batch, p compare.Pair, j 
 	case Blocked:
 		r.blocked = append(r.blocked, p.Hash)
 		return nil
-	case RowWithoutBlob:
+	case DamagedSD:
+		r.rep.leave(j.kind, p.Hash, j.detail)
+		return nil
+	case SDWithoutStream, StreamDiffers:
+		return r.setStream(ctx, d, p, j)
+	case RowWithoutBlob, StreamWithoutSD:
 		b.gone = append(b.gone, p.Hash)
 	case WrongLength:
 		b.lengths = append(b.lengths, x)
@@ -95,7 +100,8 @@ func (r *run) isSD(ctx context.Context, d contents, p compare.Pair) (bool, error
 
 // sd reads an SD blob.
 func (r *run) sd(ctx context.Context, d contents, h blob.Hash, kind blob.Kind, size int64) ([]byte, error) {
-	data, err := d.sd(h, kind)
+	data, sniffed, err := d.sd(h, kind)
+	r.sniffed += sniffed
 	if data == nil {
 		return nil, err
 	}
