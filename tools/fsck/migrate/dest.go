@@ -33,7 +33,7 @@ func (m *Migration) openDestination(ctx context.Context) (destination, error) {
 	var d destination
 	var err error
 	if m.o.Layout == Sharded {
-		m.batch = maxBatch
+		m.batch = maxFrugalBatch
 		d, err = m.openFilesDestination(ctx, maxSize, minFree)
 	} else {
 		d, err = m.openSegmentsDestination(ctx, maxSize, minFree)
@@ -66,12 +66,16 @@ func (m *Migration) openSegmentsDestination(ctx context.Context, maxSize, minFre
 	o := engine.Options{
 		FS: m.o.FS, Dir: m.to, MaxSize: maxSize, MinFree: minFree, SegmentSize: size, KeepAll: true, Logger: m.o.Logger,
 	}
-	if m.inPlace() {
-		o.ActiveSegments = 1 // each is preallocated whole
-	}
 	m.batch = maxBatch
-	if size > 0 {
-		m.batch = max(blob.MaxSize, min(maxBatch, size/6))
+	if m.inPlace() {
+		roomy, err := m.roomy(size)
+		if err != nil {
+			return nil, err
+		}
+		if !roomy {
+			o.ActiveSegments = 1 // each is preallocated whole
+			m.batch = frugalBatch(size)
+		}
 	}
 	e, err := engine.Open(ctx, o)
 	if err != nil {
@@ -82,6 +86,31 @@ func (m *Migration) openSegmentsDestination(ctx context.Context, maxSize, minFre
 
 // inPlace says whether the destination gets its room from the source.
 func (m *Migration) inPlace() bool { return m.o.Move && m.sameDisk }
+
+// roomy says whether the disk has room to spare for what makes a migration in place fast: several segments that fill side
+// by side, each preallocated, and large batches. Where others fill the disk meanwhile, the run ends with an error, and the
+// next one is frugal.
+func (m *Migration) roomy(segmentSize int64) (bool, error) {
+	u, err := m.o.FS.Usage(m.from)
+	if err != nil {
+		return false, err
+	}
+	if segmentSize == 0 {
+		segmentSize = maxDefaultSegment
+	}
+	return u.Free >= 8*(segmentSize+maxBatch), nil // four segments and six batches are under way at most
+}
+
+// frugalBatch is a batch that leaves the room of two segments enough: see maxBatch.
+func frugalBatch(segmentSize int64) int64 {
+	if segmentSize == 0 {
+		return maxFrugalBatch
+	}
+	return max(blob.MaxSize, min(maxFrugalBatch, segmentSize/6))
+}
+
+// maxDefaultSegment is the largest segment that nobody asked for.
+const maxDefaultSegment = 1 << 30
 
 // segmentSize is what was asked for, what the store has, or, where nothing bounds it, what its disk suggests; 0 leaves it
 // to the cap.
@@ -99,7 +128,7 @@ func (m *Migration) segmentSize() (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("migrate: %w", err)
 	}
-	return min(max(u.Total/64, 16<<20), 1<<30), nil
+	return min(max(u.Total/64, 16<<20), maxDefaultSegment), nil
 }
 
 // slotBytes is what a blob takes in a destination beside its payload: a slot, and rows of the index.

@@ -27,7 +27,7 @@ func TestInPlace(t *testing.T) {
 	}
 	o := migrate.Options{From: b.from, To: b.to, Move: true, SegmentSize: segment}
 	if !*onLoop {
-		o.MaxRate = bytesASecond
+		o.MaxRate, o.FS = bytesASecond, littleRoomFS{diskfs.OS()}
 	}
 	rnd := rand.New(rand.NewPCG(5, 0))
 	times := 0

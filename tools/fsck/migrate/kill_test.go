@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/process"
 	"github.com/OdyseeTeam/prism/tools/fsck/migrate"
 )
@@ -26,6 +27,9 @@ var (
 // victimKey says, to this program run anew, what to migrate.
 const victimKey = "PRISM_MIGRATE_VICTIM"
 
+// victimRoomKey says, not empty, that it has a littleRoomFS.
+const victimRoomKey = "PRISM_MIGRATE_VICTIM_LITTLE_ROOM"
+
 func TestMain(m *testing.M) {
 	if v := os.Getenv(victimKey); v != "" {
 		os.Exit(beVictim(v))
@@ -38,6 +42,9 @@ func beVictim(text string) int {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
+	}
+	if os.Getenv(victimRoomKey) != "" {
+		o.FS = littleRoomFS{diskfs.OS()}
 	}
 	o.Logger = quiet
 	m, err := migrate.New(o)
@@ -69,6 +76,9 @@ func killed(t *testing.T, o migrate.Options, after time.Duration) bool {
 	}
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimKey+"="+string(text))
+	if _, little := o.FS.(littleRoomFS); little {
+		cmd.Env = append(cmd.Env, victimRoomKey+"=1")
+	}
 	c, err := process.Start("migrate", filepath.Join(t.TempDir(), "log"), cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +138,9 @@ func killOn(t *testing.T, rnd *rand.Rand, road string, times int) {
 		o.SegmentSize = 8 << 20
 	}
 	o.From, o.To = b.from, b.to
+	if o.Move && rnd.IntN(2) > 0 {
+		o.FS = littleRoomFS{diskfs.OS()}
+	}
 	for range times {
 		if !killed(t, o, time.Duration(rnd.Int64N(int64(700*time.Millisecond)))) {
 			break

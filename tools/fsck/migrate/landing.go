@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// maxBatch is the most that lands before it is made durable, and with Move freed in the source: with one flush for so much,
-// flushes cost little, and a source that is freed behind needs little room.
-const maxBatch = 64 << 20
+// A batch is what lands before it is made durable, and with Move freed in the source. With one flush for maxBatch, flushes
+// cost little, and the workers seldom wait for one. maxFrugalBatch is for a disk that has little room beside the source.
+const (
+	maxBatch       = 128 << 20
+	maxFrugalBatch = 64 << 20
+)
 
 // landEvery is how long what has landed waits for more: a run that is killed leaves what is not freed in both places.
 const landEvery = time.Second
