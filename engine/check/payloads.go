@@ -56,8 +56,8 @@ func (c *checker) startPayloads(ctx context.Context) *payloads {
 	return p
 }
 
-// readers says how many readers there are, and with what they hash. For a CRC it takes enough to keep the disk busy. To
-// hash on all processors it takes lanes for each of them, and readers for each lane.
+// readers says how many readers there are, and with what they hash. A CRC is quick: one reader reads while the other
+// compares, and more buffers than that only leave the cache of the processor. To hash on all processors it takes lanes for each of them, and readers for each lane.
 func (o Options) readers() (n int, lanes []*blob.Lanes) {
 	processors := runtime.GOMAXPROCS(0)
 	switch {
@@ -68,7 +68,7 @@ func (o Options) readers() (n int, lanes []*blob.Lanes) {
 			lanes = append(lanes, blob.NewLanes())
 		}
 	case o.Payloads:
-		n = min(max(8, 4*processors), 16)
+		n = min(max(2, processors), 16)
 	}
 	return n, lanes
 }
