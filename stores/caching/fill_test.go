@@ -108,7 +108,10 @@ func TestThousandWaitersAreOneRequest(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "all wait", func() bool { return s.Stats().Waiting == waiters })
+		eventually(t, "all wait for a request that is under way", func() bool {
+			st := s.Stats()
+			return st.Waiting == waiters && st.OriginInFlight > 0 && st.FillBuffers > 0
+		})
 		if st := s.Stats(); st.OriginInFlight != 1 || st.FillBuffers != 1 {
 			t.Errorf("%d in flight, %d buffers, want 1 and 1", st.OriginInFlight, st.FillBuffers)
 		}
