@@ -20,7 +20,7 @@ func Blob(t testing.TB, seed uint64, size int) blob.Verified {
 	if data[0] == '{' {
 		data[0] = 0 // content, at any seed
 	}
-	return verified(t, data)
+	return Verified(t, data)
 }
 
 // SDBlob makes a blob that describes a stream, as far as a store looks at it.
@@ -34,10 +34,11 @@ func SDBlob(t testing.TB, seed uint64) blob.Verified {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verified(t, data)
+	return Verified(t, data)
 }
 
-func verified(t testing.TB, data []byte) blob.Verified {
+// Verified is the blob of some bytes.
+func Verified(t testing.TB, data []byte) blob.Verified {
 	t.Helper()
 	v, err := blob.Verify(blob.Sum(data), data)
 	if err != nil {

@@ -231,7 +231,7 @@ func (s *suite) handleOutlivesDelete() {
 		if err := s.allBytes(h, want); err != nil {
 			s.Errorf("size %d, after Delete: %v", h.Size(), err)
 		}
-		again := verified(s, want)
+		again := Verified(s, want)
 		s.put(again, blob.KindContent)
 		s.wantHit(again)
 		if err := s.allBytes(h, want); err != nil {

@@ -23,15 +23,6 @@ import (
 	"github.com/OdyseeTeam/prism/tools/fsck/syncdb"
 )
 
-func verified(t testing.TB, data []byte) blob.Verified {
-	t.Helper()
-	v, err := blob.Verify(blob.Sum(data), data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 // named is an SD blob with a stream_hash and these content blobs.
 func named(t testing.TB, streamHash string, content ...blob.Verified) blob.Verified {
 	t.Helper()
@@ -40,7 +31,7 @@ func named(t testing.TB, streamHash string, content ...blob.Verified) blob.Verif
 		entries = append(entries, fmt.Sprintf(`{"blob_hash": "%s", "blob_num": %d, "length": %d}`, c.Hash(), i, c.Size()))
 	}
 	// The spaces make it unlike any other blob of the same stream.
-	return verified(t, fmt.Appendf(nil, "{ %s\n\"stream_hash\": %q, \"blobs\": [%s]}", strings.Repeat(" ", len(content)), streamHash,
+	return storetest.Verified(t, fmt.Appendf(nil, "{ %s\n\"stream_hash\": %q, \"blobs\": [%s]}", strings.Repeat(" ", len(content)), streamHash,
 		strings.Join(entries, ", ")))
 }
 
@@ -86,7 +77,7 @@ func (b *bed) streams() streams {
 	x.unknown, x.lacks, x.more = named(b.t, "unknown", c[0], c[4]), named(b.t, "lacks", c[0], c[1], c[2]), named(b.t, "more", c[2])
 	x.whole, x.second, x.odd = named(b.t, "whole", c[0], c[1]), named(b.t, "whole", c[2], c[1], c[0]), named(b.t, "not notable", c[0])
 	x.gone = named(b.t, "gone", c[3])
-	json := verified(b.t, []byte(`{"stream_name": "an object that is no SD blob"}`))
+	json := storetest.Verified(b.t, []byte(`{"stream_name": "an object that is no SD blob"}`))
 	sds := []blob.Verified{x.unknown, x.lacks, x.more, x.whole, x.second, x.odd}
 	b.put(blob.KindContent, append(slices.Clone(c[:4]), json)...)
 	b.put(blob.KindSD, sds...)
