@@ -35,9 +35,10 @@ const (
 // BenchmarkIngest uploads full blobs to the upload frontend over a mount of segments, on 8 connections. What the server
 // does beyond SHA-384 of the same bytes, under `interval`: bar 0.5 CPU s/GB. The rate under `always`, when a receipt
 // says that the blob is durable, beside raw writers as in BenchmarkPut: bar 0.8 ×. Where the disk is faster than the
-// processors hash, no server reaches that; raw writers that hash each blob first say how much of it is the server. Over a
-// bucket of a gateway on this machine, what the server alone does beyond SHA-384: bar 1.3 CPU s/GB. SHA-384 is always that
-// of crypto/sha512, one blob at a time; what the same bytes take on full lanes stands beside it.
+// processors hash, no server reaches that; raw writers that hash each blob first say how much of it is the server, and bare
+// receivers of the same client what is in reach of any. Over a bucket of a gateway on this machine, what the server alone
+// does beyond SHA-384: bar 1.3 CPU s/GB. SHA-384 is always that of crypto/sha512, one blob at a time; what the same bytes
+// take on full lanes stands beside it.
 func BenchmarkIngest(b *testing.B) {
 	blobs := newSupply(blob.MaxSize).take(ingestBlobs)
 	gb := float64(total(blobs)) / 1e9
@@ -60,15 +61,22 @@ func BenchmarkIngest(b *testing.B) {
 	})
 	b.Run("always", func(b *testing.B) {
 		var ratio, hashed, rate []float64
+		bare := map[string][]float64{}
 		for b.Loop() {
 			took, _ := ingestDisk(b, blobs, engine.SyncAlways)
 			raw := putRaw(b, blobs, engine.SyncAlways)
+			for _, way := range bareWays {
+				bare[way] = append(bare[way], raw.wall.Seconds()/ingestBare(b, blobs, way).Seconds())
+			}
 			ratio = append(ratio, raw.wall.Seconds()/took.Seconds())
 			hashing := putRawAfter(b, blobs, engine.SyncAlways, func(data []byte) { sha512.Sum384(data) })
 			hashed = append(hashed, hashing.wall.Seconds()/took.Seconds())
 			rate = append(rate, gb/took.Seconds())
 		}
 		report(b, "uploads/raw", median(ratio), atLeast(0.8))
+		for _, way := range bareWays {
+			report(b, "bare-"+way+"/raw", median(bare[way]), bar{})
+		}
 		report(b, "uploads/raw-that-hash", median(hashed), bar{})
 		report(b, "GB/s", median(rate), bar{})
 	})
@@ -76,7 +84,7 @@ func BenchmarkIngest(b *testing.B) {
 		gateway := testbed.S3(b)
 		var all, rest, rate []float64
 		for b.Loop() {
-			took, used := ingest(b, blobs, "s3", gateway.Endpoint, gateway.Region, gateway.AccessKey, gateway.SecretKey, gateway.Bucket())
+			took, used := ingest(b, blobs, "reflector", "s3", gateway.Endpoint, gateway.Region, gateway.AccessKey, gateway.SecretKey, gateway.Bucket())
 			all = append(all, used.Seconds()/gb)
 			rest = append(rest, (used-hashingOf(b, blobs)).Seconds()/gb)
 			rate = append(rate, gb/took.Seconds())
@@ -97,8 +105,8 @@ func ingestCatalogued(b *testing.B, blobs []blob.Verified) {
 		bucket := func() []string {
 			return []string{"s3", gateway.Endpoint, gateway.Region, gateway.AccessKey, gateway.SecretKey, gateway.Bucket()}
 		}
-		bareTook, bare := ingest(b, blobs, bucket()...)
-		took, used := ingest(b, blobs, append(bucket(), strconv.Itoa(database.Port), database.User, database.Password, database.Database(b))...)
+		bareTook, bare := ingest(b, blobs, "reflector", bucket()...)
+		took, used := ingest(b, blobs, "reflector", append(bucket(), strconv.Itoa(database.Port), database.User, database.Password, database.Database(b))...)
 		ratio = append(ratio, used.Seconds()/bare.Seconds())
 		plain = append(plain, bare.Seconds()/float64(total(blobs))*1e9)
 		slower = append(slower, took.Seconds()/bareTook.Seconds())
@@ -112,14 +120,14 @@ func ingestCatalogued(b *testing.B, blobs []blob.Verified) {
 func ingestDisk(b *testing.B, blobs []blob.Verified, policy engine.Sync) (took, used time.Duration) {
 	dir := newFolder(b)
 	defer os.RemoveAll(dir)
-	return ingest(b, blobs, "disk", dir, policy.String())
+	return ingest(b, blobs, "reflector", "disk", dir, policy.String())
 }
 
-// ingest uploads the blobs to a server over a store: the time until the last receipt, and the server's processor time
+// ingest uploads the blobs to a server, this binary in a role with its arguments: the time until the last receipt, and the server's processor time
 // until it has stopped, with all of it written.
-func ingest(b *testing.B, blobs []blob.Verified, store ...string) (took, used time.Duration) {
+func ingest(b *testing.B, blobs []blob.Verified, role string, args ...string) (took, used time.Duration) {
 	addr := fmt.Sprintf("127.0.0.1:%d", port(b))
-	s, err := process.Start("reflector", filepath.Join(b.TempDir(), "log"), asRole("reflector", append([]string{addr}, store...)...))
+	s, err := process.Start("reflector", filepath.Join(b.TempDir(), "log"), asRole(role, append([]string{addr}, args...)...))
 	if err != nil {
 		b.Fatal(err)
 	}
