@@ -12,8 +12,7 @@ import (
 	"github.com/OdyseeTeam/prism/segments"
 )
 
-// lookupTries bounds the look-ups of one Get: each retry means that the record was replaced between the look-up and
-// the pin.
+// lookupTries bounds the look-ups of one Get: each retry means that the record was replaced after the look-up.
 const lookupTries = 4
 
 // Has says whether the index knows the blob.
@@ -67,6 +66,9 @@ func (e *Engine) Get(ctx context.Context, h blob.Hash) (blob.Handle, error) {
 		if e.closed.Load() {
 			return nil, errClosed
 		}
+		if diedMeanwhile(s, ent.Slot, err) {
+			continue
+		}
 		e.readFailed(h, ent, err)
 		break
 	}
@@ -86,7 +88,7 @@ func (e *Engine) getHot(h blob.Hash) (blob.Handle, bool) {
 			return e.hit(hd), true
 		}
 		s.Unpin(ent.Slot)
-		if !e.closed.Load() {
+		if !e.closed.Load() && !diedMeanwhile(s, ent.Slot, err) {
 			e.ioError("read", err) // what follows from it is for the second try to say
 		}
 	}
@@ -142,6 +144,12 @@ func (e *Engine) openRecord(s *seg, h blob.Hash, ent index.Entry) (*segments.Han
 		s.SetChecked(ent.Slot)
 	}
 	return hd, nil
+}
+
+// diedMeanwhile says whether a record that was read as damaged was removed after its pin: its slot is marked dead at once,
+// and its payload stays for the pin. Nothing is wrong with it.
+func diedMeanwhile(s *seg, slot uint32, err error) bool {
+	return s.Dead(slot) && (errors.Is(err, blob.ErrCorrupt) || errors.Is(err, segments.ErrBadSlot))
 }
 
 // readFailed sorts out why a record could not be read. What is wrong with the record condemns it; what is wrong with

@@ -12,6 +12,7 @@ import (
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
+	"github.com/OdyseeTeam/prism/segments"
 )
 
 // openSmall opens a mount in memory, and closes it with the test.
@@ -64,6 +65,53 @@ func TestGetLooksUpAgain(t *testing.T) {
 	mustGet(t, e, v)
 	if s := e.Stats(); s.Quarantined+s.IOErrors["corrupt"]+s.IOErrors["read"] != 0 {
 		t.Errorf("%d records were taken for damaged, %v", s.Quarantined, s.IOErrors)
+	}
+}
+
+// TestRemovedAfterItsPin deletes a blob while its first reader is about to read the slot, which then says that the record is
+// dead. That is no damage: the reader looks again, and finds nothing, or what was put instead.
+func TestRemovedAfterItsPin(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		fs := mountFS(t)
+		v := randomBlob(t, 70_000)
+		first, err := engine.Open(t.Context(), small(fs))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, first, v)
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		e := openSmall(t, small(fs)) // to which the record is new
+		if err := e.WaitRecovered(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var met atomic.Bool
+		fs.SetReadHook(func(op crashfs.Op) error {
+			if op.Kind != crashfs.OpRead || !isSegment(op.Path) || op.Len != segments.SlotSize || met.Swap(true) {
+				return nil
+			}
+			if err := e.Delete(t.Context(), v.Hash()); err != nil {
+				t.Error(err)
+			}
+			if again {
+				mustPut(t, e, v)
+			}
+			return nil
+		})
+		h, err := e.Get(t.Context(), v.Hash())
+		fs.SetReadHook(nil)
+		switch {
+		case !met.Load():
+			t.Fatal("the slot was not read")
+		case again && err != nil, !again && !errors.Is(err, blob.ErrNotFound):
+			t.Errorf("put again: %v: %v", again, err)
+		case err == nil:
+			h.Release()
+		}
+		if n := e.Stats().IOErrors["corrupt"]; n != 0 {
+			t.Errorf("put again: %v: %d records were taken for damaged", again, n)
+		}
 	}
 }
 
