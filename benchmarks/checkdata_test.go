@@ -64,7 +64,7 @@ type plainReading struct {
 	direct  bool // past the page cache
 }
 
-// directBy8 is how check reads on two processors.
+// directBy8 is more readers than check has on two processors.
 var directBy8 = plainReading{name: "direct-by-8", readers: 8, turn: 2 << 20, request: 2 << 20, direct: true}
 
 // plainReadings are cat; dd with a larger block; the same by four readers; and one and eight past the page cache, into

@@ -123,8 +123,8 @@ func ingestDisk(b *testing.B, blobs []blob.Verified, policy engine.Sync) (took, 
 	return ingest(b, blobs, "reflector", "disk", dir, policy.String())
 }
 
-// ingest uploads the blobs to a server, this binary in a role with its arguments: the time until the last receipt, and the server's processor time
-// until it has stopped, with all of it written.
+// ingest uploads the blobs to a server, this binary in a role with its arguments: the time until the last receipt, and
+// the server's processor time until it has stopped, with all of it written.
 func ingest(b *testing.B, blobs []blob.Verified, role string, args ...string) (took, used time.Duration) {
 	addr := fmt.Sprintf("127.0.0.1:%d", port(b))
 	s, err := process.Start("reflector", filepath.Join(b.TempDir(), "log"), asRole(role, append([]string{addr}, args...)...))
