@@ -8,49 +8,7 @@ import (
 	"syscall"
 
 	"github.com/OdyseeTeam/prism/blob"
-	"github.com/OdyseeTeam/prism/internal/bufpool"
 )
-
-// SmallMax is the largest payload that a handle holds in an ordinary buffer from the start, in bytes. It is also the
-// size of the pieces in which larger payloads are read when there is no larger buffer to be had.
-const SmallMax = blob.MinSinkWrite
-
-// Larger pieces mean fewer writes for a writer that is no kernel sink, and over HTTP/3 fewer packets that are cut short at
-// the end of one. There is a bounded number of them, and a reader that a blob.PromptWriter finds slow gives its own back.
-const (
-	pieceSize = 512 << 10
-	maxPieces = 32
-)
-
-// Buffers are the pools that the handles of all segments of a mount share.
-type Buffers struct {
-	small *bufpool.Pool   // SmallMax bytes
-	piece *bufpool.Budget // pieceSize bytes
-	large *bufpool.Budget // blob.MaxSize bytes, for payloads that are not in the page cache
-	cold  atomic.Uint32   // cold reads so far
-}
-
-// admitOneIn says how many cold reads there are to one that leaves its payload in the page cache. What is read often
-// gets in soon; what is read once mostly stays out, displaces nothing, and costs half the processor time.
-const admitOneIn = 4
-
-// admit says whether the next cold read goes through the page cache.
-func (b *Buffers) admit() bool { return b.cold.Add(1)%admitOneIn == 0 }
-
-// NewBuffers makes pools of which at most `large` buffers of blob.MaxSize bytes are out at once.
-func NewBuffers(large int) *Buffers {
-	return &Buffers{
-		small: bufpool.New(SmallMax, 128),
-		piece: bufpool.NewBudget(pieceSize, maxPieces),
-		large: bufpool.NewBudget(blob.MaxSize, large),
-	}
-}
-
-// Out is the number of large buffers that are out.
-func (b *Buffers) Out() int { return b.large.Out() }
-
-// Pieces is the number of large pieces that are out.
-func (b *Buffers) Pieces() int { return b.piece.Out() }
 
 // Handle reads one pinned record. It is a blob.Handle.
 //

@@ -11,6 +11,7 @@ import (
 // cache. Get never waits. It is safe for concurrent use.
 type Pool struct {
 	size, keep int
+	alloc      func(n int) []byte
 
 	mu   sync.Mutex
 	free [][]byte
@@ -18,7 +19,13 @@ type Pool struct {
 
 // New makes a pool of buffers of size bytes that keeps at most keep idle ones.
 func New(size, keep int) *Pool {
-	return &Pool{size: size, keep: keep}
+	return NewIn(size, keep, func(n int) []byte { return make([]byte, n) })
+}
+
+// NewIn is New with buffers of other memory than the heap's: alloc makes one of n bytes, for several goroutines at once.
+// Whoever owns the memory keeps it until the last buffer is out of use.
+func NewIn(size, keep int, alloc func(n int) []byte) *Pool {
+	return &Pool{size: size, keep: keep, alloc: alloc}
 }
 
 // Get gives a buffer of the pool's size, whose content is arbitrary. The caller owns it until Put.
@@ -31,7 +38,7 @@ func (p *Pool) Get() []byte {
 		return b
 	}
 	p.mu.Unlock()
-	return make([]byte, p.size)
+	return p.alloc(p.size)
 }
 
 // Put takes back a buffer that Get gave. The caller must not touch it afterwards.
@@ -55,6 +62,11 @@ type Budget struct {
 // NewBudget makes a budget of at most limit buffers of size bytes.
 func NewBudget(size, limit int) *Budget {
 	return &Budget{pool: New(size, limit), out: make(chan struct{}, limit)}
+}
+
+// NewBudgetIn is NewBudget with buffers of other memory than the heap's, as NewIn.
+func NewBudgetIn(size, limit int, alloc func(n int) []byte) *Budget {
+	return &Budget{pool: NewIn(size, limit, alloc), out: make(chan struct{}, limit)}
 }
 
 // Sibling is a budget of its own, of at most limit buffers, over the same idle buffers. A buffer may change from one to
