@@ -195,3 +195,13 @@ func FuzzParseHeader(f *testing.F) {
 		}
 	})
 }
+
+// TestChecksumRead: it is Checksum, whatever the length.
+func TestChecksumRead(t *testing.T) {
+	p := content(1, 3*4096+17)
+	for _, n := range []int{0, 1, 4095, 4096, 4097, 8192, len(p)} {
+		if got, want := segments.ChecksumRead(p[:n]), segments.Checksum(p[:n]); got != want {
+			t.Errorf("%d bytes: %08x, want %08x", n, got, want)
+		}
+	}
+}

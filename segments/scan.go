@@ -173,7 +173,7 @@ func (s *Segment) readDirect(l Location, buf []byte) error {
 	if err != nil {
 		return readError(l, n, err)
 	}
-	if Checksum(buf[:l.Length]) != l.CRC {
+	if ChecksumRead(buf[:l.Length]) != l.CRC {
 		return corrupt(l)
 	}
 	return nil

@@ -179,7 +179,7 @@ func (r *reader) wait(ctx context.Context, n int) error {
 // the CRC is right.
 func (r *reader) provePayload(s *segment, row *row, data []byte) bool {
 	if !r.o.Hashes {
-		return segments.Checksum(data) == row.crc
+		return segments.ChecksumRead(data) == row.crc
 	}
 	v, err := r.lanes.Verify(row.hash, data)
 	switch {
