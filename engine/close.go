@@ -38,7 +38,6 @@ func (e *Engine) closeSegments() (err error) {
 		if left.Add(-1) > 0 {
 			return nil
 		}
-		e.bufs.Free() // nobody has a handle any more
 		return e.mnt.Close()
 	}
 	for _, s := range all {

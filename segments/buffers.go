@@ -21,13 +21,14 @@ const (
 	maxPieces = 32
 )
 
-// Buffers are the pools that the handles of all segments of a mount share.
+// Buffers are the pools that the handles of all segments of a mount share. The memory of the larger ones is not the
+// collector's, and goes once neither the mount nor a handle of it is left: each handle keeps its Buffers.
 type Buffers struct {
 	small *bufpool.Pool   // SmallMax bytes
-	piece *bufpool.Budget // pieceSize bytes; of mem, as large
+	piece *bufpool.Budget // pieceSize bytes
 	large *bufpool.Budget // blob.MaxSize bytes, for payloads that are not in the page cache
 	cold  atomic.Uint32   // cold reads so far
-	mem   *hugeMemory
+	mem   *hugeMemory     // piece and large are cut from it
 }
 
 // admitOneIn says how many cold reads there are to one that leaves its payload in the page cache. What is read often
@@ -46,13 +47,9 @@ func NewBuffers(large int) *Buffers {
 		large: bufpool.NewBudgetIn(blob.MaxSize, large, mem.alloc),
 		mem:   mem,
 	}
-	runtime.AddCleanup(b, (*hugeMemory).free, mem) // for mounts that are abandoned
+	runtime.AddCleanup(b, (*hugeMemory).free, mem)
 	return b
 }
-
-// Free gives the memory of the larger buffers back, which is not the collector's. No handle may be left, and none is made
-// afterwards.
-func (b *Buffers) Free() { b.mem.free() }
 
 // Out is the number of large buffers that are out.
 func (b *Buffers) Out() int { return b.large.Out() }

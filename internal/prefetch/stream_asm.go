@@ -12,7 +12,7 @@ func Stream(p []byte) {
 	}
 }
 
-// stream asks for each line of 64 bytes from p to p+n, which is beyond it.
+// stream asks for a line at every 64 bytes from p on, and for none at p+n or beyond.
 //
 //go:noescape
 func stream(p *byte, n int)
