@@ -50,7 +50,14 @@ func (f *osFile) do(op string, call func(fd int) error) error {
 }
 
 // ReadAt loops until p is full, as io.ReaderAt says.
-func (f *osFile) ReadAt(p []byte, off int64) (int, error) { return f.f.ReadAt(p, off) }
+func (f *osFile) ReadAt(p []byte, off int64) (int, error) {
+	now := f.readNow(p, off)
+	if now > 0 && now == len(p) {
+		return now, nil
+	}
+	n, err := f.f.ReadAt(p[now:], off+int64(now))
+	return now + n, err
+}
 
 // WriteAt loops until all of p is written.
 func (f *osFile) WriteAt(p []byte, off int64) (int, error) { return f.f.WriteAt(p, off) }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 )
 
@@ -295,5 +297,66 @@ func TestWhatAFileSystemCannotDo(t *testing.T) {
 	}
 	if err := f.Preallocate(0, block); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("Preallocate: %v, want errors.ErrUnsupported", err)
+	}
+}
+
+// TestLongReads: what is in the page cache, what is not, and what is in part give the same bytes, up to the end of the file
+// and beyond it, of a file that is open.
+func TestLongReads(t *testing.T) {
+	const size = 3 << 20
+	f, name := newFile(t)
+	data := make([]byte, size)
+	for i := range data {
+		data[i] = byte(i/block*7 + i>>20)
+	}
+	if _, err := f.WriteAt(data, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	drop := func(off, n int64) {
+		t.Helper()
+		again, err := os.Open(name)
+		if err == nil {
+			err = errors.Join(unix.Fadvise(int(again.Fd()), off, n, unix.FADV_DONTNEED), again.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for state, set := range map[string]func(){
+		"cached":     func() {},
+		"not cached": func() { drop(0, 0) },
+		"in part":    func() { drop(size/2, 0) },
+		"the others": func() { drop(0, size/2) },
+	} {
+		for _, n := range []int{64<<10 - 1, 64 << 10, 100_001, 512 << 10, 512<<10 + 1, size} {
+			for _, off := range []int64{0, 12345, size/2 - 32<<10, size - 32<<10, size - 512<<10, size, size + 1} {
+				if _, err := f.ReadAt(make([]byte, size), 0); err != nil {
+					t.Fatal(err)
+				}
+				set()
+				p := make([]byte, n)
+				got, err := f.ReadAt(p, off)
+				left := data[min(off, size):]
+				wantErr := error(nil)
+				if len(left) < n {
+					wantErr = io.EOF
+				}
+				if got != min(n, len(left)) || err != wantErr || !bytes.Equal(p[:got], left[:got]) {
+					t.Errorf("%s: %d bytes at %d: %d, %v; want %d, %v", state, n, off, got, err, min(n, len(left)), wantErr)
+				}
+			}
+		}
+	}
+	if n, err := f.ReadAt(make([]byte, 64<<10), -1); n != 0 || err == nil {
+		t.Errorf("at -1: %d bytes, %v", n, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.ReadAt(make([]byte, 64<<10), 0); n != 0 || !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %d bytes, %v", n, err)
 	}
 }
