@@ -8,11 +8,10 @@ import (
 	"path/filepath"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/cachetest"
 )
 
 // TestOpenSegmentsAreBounded reads from many more segments than may be open: they are opened when they are needed, and
@@ -115,13 +114,7 @@ func dropCached(t *testing.T, dir string) {
 		t.Fatalf("%d segments, %v", len(paths), err)
 	}
 	for _, path := range paths {
-		f, err := os.Open(path)
-		if err == nil {
-			err = errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		cachetest.Forget(t, path)
 	}
 }
 

@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"testing/iotest"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/diskfs/cachetest"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 	"github.com/OdyseeTeam/prism/segments"
 )
@@ -49,18 +47,6 @@ func open(t testing.TB, s *segments.Segment, rec segments.Record, bufs *segments
 	}
 	t.Cleanup(h.Release)
 	return h
-}
-
-// forget drops a file from the page cache.
-func forget(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.Open(path)
-	if err == nil {
-		err = errors.Join(f.Sync(), unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED), f.Close())
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // reader gives a handle to iotest, which looks for ReadAt.
@@ -227,7 +213,7 @@ func TestAFlippedBitIsCorrupt(t *testing.T) {
 				b.patch(t, b.path(1), c.rec.Offset+4321, []byte{good[0] ^ 0x10})
 				defer b.patch(t, b.path(1), c.rec.Offset+4321, good)
 				if !c.prove && c.rec == big && b.dir != "/segments" {
-					forget(t, b.path(1))
+					cachetest.Forget(t, b.path(1))
 				}
 				if !s.Pin(c.rec.Slot) {
 					t.Fatal("cannot pin")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/OdyseeTeam/prism/blob"
+	"github.com/OdyseeTeam/prism/internal/diskfs/cachetest"
 	"github.com/OdyseeTeam/prism/segments"
 )
 
@@ -88,7 +89,7 @@ func TestSendToTCP(t *testing.T) {
 						bufs = segments.NewBuffers(0)
 					}
 					if mode[0] == 'c' && b.dir != "/segments" {
-						forget(t, b.path(1))
+						cachetest.Forget(t, b.path(1))
 					}
 					h := open(t, b.at(t, 1), rec, bufs, mode == "proven") // with no page of it mapped yet
 					server, client := tcp(t)
@@ -135,7 +136,7 @@ func TestWhereBytesAreSentFrom(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.cold {
-				forget(t, b.path(1))
+				cachetest.Forget(t, b.path(1))
 			}
 			bufs := segments.NewBuffers(c.large)
 			h := open(t, b.at(t, 1), rec, bufs, c.prove) // with no page of it mapped yet
@@ -191,7 +192,7 @@ func TestColdReadsAndThePageCache(t *testing.T) {
 		bufs := segments.NewBuffers(1)
 		admitted := 0
 		for range 12 {
-			forget(t, b.path(1))
+			cachetest.Forget(t, b.path(1))
 			s.Pin(rec.Slot)
 			h, err := s.OpenHandle(rec.Location, bufs, false)
 			if err != nil {
@@ -213,7 +214,7 @@ func TestColdReadsAndThePageCache(t *testing.T) {
 		}
 		b.patch(t, b.path(1), rec.Offset+50_000, []byte("damage"))
 		for range 4 {
-			forget(t, b.path(1))
+			cachetest.Forget(t, b.path(1))
 			s.Pin(rec.Slot)
 			if _, err := s.OpenHandle(rec.Location, bufs, false); !errors.Is(err, blob.ErrCorrupt) {
 				t.Errorf("%d bytes: damage is read: %v", n, err)

@@ -13,9 +13,8 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/cachetest"
 )
 
 // block is a size that the extents of ext4, XFS and tmpfs are multiples of.
@@ -312,24 +311,11 @@ func TestLongReads(t *testing.T) {
 	if _, err := f.WriteAt(data, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Sync(); err != nil {
-		t.Fatal(err)
-	}
-	drop := func(off, n int64) {
-		t.Helper()
-		again, err := os.Open(name)
-		if err == nil {
-			err = errors.Join(unix.Fadvise(int(again.Fd()), off, n, unix.FADV_DONTNEED), again.Close())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	for state, set := range map[string]func(){
 		"cached":     func() {},
-		"not cached": func() { drop(0, 0) },
-		"in part":    func() { drop(size/2, 0) },
-		"the others": func() { drop(0, size/2) },
+		"not cached": func() { cachetest.Forget(t, name) },
+		"in part":    func() { cachetest.ForgetRange(t, name, size/2, 0) },
+		"the others": func() { cachetest.ForgetRange(t, name, 0, size/2) },
 	} {
 		for _, n := range []int{64<<10 - 1, 64 << 10, 100_001, 512 << 10, 512<<10 + 1, size} {
 			for _, off := range []int64{0, 12345, size/2 - 32<<10, size - 32<<10, size - 512<<10, size, size + 1} {

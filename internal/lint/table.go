@@ -28,6 +28,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/breaker", mods: "github.com/sony/gobreaker"},
 	{floor: 0, pkg: "internal/bytesize"},
 	{floor: 0, pkg: "internal/diskfs", mods: "golang.org/x/sys"},
+	{floor: 0, pkg: "internal/diskfs/cachetest", mods: "golang.org/x/sys"},
 	{floor: 0, pkg: "internal/diskfs/crashfs", ours: "internal/diskfs"},
 	{floor: 0, pkg: "internal/diskfs/pebblefs", ours: "internal/diskfs", mods: pebbleVFS},
 	{floor: 0, pkg: "internal/jsonscan"},

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/internal/diskfs/cachetest"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
 )
 
@@ -232,26 +232,17 @@ func (m *twins) compareFile(name string) {
 	}
 }
 
-// shapeOnDisk is the shape of a file without its cached pages. Dropping them may fail for one that is in use at the
-// moment, so it is tried again while the file does not have data where it should.
+// shapeOnDisk is the shape of a file without its cached pages: ext4 and XFS count a reserved block as data while a page of
+// it is cached, even one that was only read. Dropping them may fail for one that is in use at the moment, so it is tried
+// again while the file does not have data where it should.
 func shapeOnDisk(t *testing.T, f diskfs.FS, path string, want []int64) (alloc int64, data []int64) {
 	for range 20 {
-		uncache(t, path)
+		cachetest.Forget(t, path)
 		if alloc, data = shape(t, f, path); slices.Equal(data, want) {
 			break
 		}
 	}
 	return alloc, data
-}
-
-// uncache writes a file back and drops its pages: ext4 and XFS count a reserved block as data while a page of it is
-// cached, even one that was only read.
-func uncache(t *testing.T, path string) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	must(t, err)
-	defer f.Close()
-	must(t, f.Sync())
-	must(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
 }
 
 func isTmpfs(t *testing.T, path string) bool {
