@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/internal/diskfs"
+	"github.com/OdyseeTeam/prism/segments"
 )
 
 // BenchmarkCheckData reads a mount of full blobs with `check --data`, and reads the same segment files in the plain ways
@@ -62,19 +63,21 @@ type plainReading struct {
 	turn    int  // bytes that a reader takes from where the others have come to, and reads from end to end
 	request int  // bytes of one system call
 	direct  bool // past the page cache
+	looks   bool // a second buffer is compared with a CRC while one is read
 }
 
 // directBy8 is more readers than check has on two processors.
 var directBy8 = plainReading{name: "direct-by-8", readers: 8, turn: 2 << 20, request: 2 << 20, direct: true}
 
-// plainReadings are cat; dd with a larger block; the same by four readers; and one and eight past the page cache, into
-// huge pages as check.
+// plainReadings are cat; dd with a larger block; the same by four readers; one and eight past the page cache, into
+// huge pages as check; and one that looks at what it reads, which says what of the distance to the others is not check's.
 var plainReadings = [...]plainReading{
 	{name: "cat", readers: 1, turn: 64 << 20, request: 128 << 10},
 	{name: "dd", readers: 1, turn: 64 << 20, request: 1 << 20},
 	{name: "dd-by-4", readers: 4, turn: 64 << 20, request: 1 << 20},
 	{name: "direct", readers: 1, turn: 64 << 20, request: 4 << 20, direct: true},
 	directBy8,
+	{name: "direct-and-crc", readers: 1, turn: 64 << 20, request: 4 << 20, direct: true, looks: true},
 }
 
 // stretch is a range of a file that holds data.
@@ -139,6 +142,11 @@ func (p plainReading) rate(b *testing.B, all []stretch) float64 {
 			defer free()
 			files := plainFiles{plainReading: p, open: map[string]diskfs.File{}, buf: buf}
 			defer files.close()
+			if p.looks {
+				second, free := diskfs.AlignedHuge(p.request)
+				defer free()
+				defer files.look(second)()
+			}
 			for n := next.Add(1) - 1; n < int64(len(turns)) && errs[i] == nil; n = next.Add(1) - 1 {
 				errs[i] = files.read(turns[n], &read)
 			}
@@ -158,7 +166,23 @@ func (p plainReading) rate(b *testing.B, all []stretch) float64 {
 type plainFiles struct {
 	plainReading
 	open map[string]diskfs.File
-	buf  []byte
+	buf  []byte // to read into next
+
+	full, seen chan []byte // of one that looks
+}
+
+// look starts to compare what is read, while the next is read into another buffer. The function that it returns waits for the end.
+func (f *plainFiles) look(second []byte) (end func()) {
+	f.full, f.seen = make(chan []byte), make(chan []byte, 1)
+	f.seen <- second
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for b := range f.full {
+			segments.ChecksumRead(b)
+			f.seen <- b[:cap(b)]
+		}
+	})
+	return func() { close(f.full); wg.Wait() }
 }
 
 func (f *plainFiles) read(s stretch, count *atomic.Int64) error {
@@ -180,6 +204,10 @@ func (f *plainFiles) read(s stretch, count *atomic.Int64) error {
 			return fmt.Errorf("%s at %d: %w", s.path, at, err)
 		}
 		count.Add(int64(n))
+		if f.looks {
+			f.full <- f.buf[:n]
+			f.buf = <-f.seen
+		}
 	}
 	return nil
 }

@@ -14,18 +14,17 @@ import (
 )
 
 const (
-	// pieceBytes is how much one read takes at most, in bytes: the longest payload, or many short ones.
-	pieceBytes = blob.MaxSize
 	// gapBytes is the longest range between two payloads that is read along with them: skipping it costs a disk more.
 	gapBytes = 64 << 10
-	// maxReaders bounds the memory: each has a buffer of pieceBytes.
+	// maxReaders bounds the memory: each has its buffers.
 	maxReaders = 48
 )
 
 // payloads reads the payloads of segments and compares them, while the tables of the next segments are scanned. Readers
-// take pieces in the order of the disk, each with a buffer of its own; while some wait for the disk, others compare.
+// take pieces in the order of the disk, each with buffers of its own.
 type payloads struct {
-	c      *checker
+	*checker
+	how    readers
 	pieces chan piece
 	wg     sync.WaitGroup
 
@@ -43,34 +42,46 @@ type piece struct {
 
 // startPayloads starts the readers that the options ask for; without them there is nobody, and nothing is sent.
 func (c *checker) startPayloads(ctx context.Context) *payloads {
-	p := &payloads{c: c, pieces: make(chan piece)}
+	p := &payloads{checker: c, how: c.o.readers(), pieces: make(chan piece)}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
-	readers, lanes := c.o.readers()
-	for i := range readers {
-		var l *blob.Lanes
-		if len(lanes) > 0 {
-			l = lanes[i%len(lanes)]
+	for i := range p.how.n {
+		r := &reader{payloads: p, empty: make(chan *buffer, p.how.buffers), full: make(chan filled, p.how.buffers)}
+		if len(p.how.lanes) > 0 {
+			r.lanes = p.how.lanes[i%len(p.how.lanes)]
 		}
-		p.wg.Go(func() { p.read(l) })
+		for range p.how.buffers {
+			r.empty <- new(buffer)
+		}
+		p.wg.Go(r.read)
+		p.wg.Go(r.compare)
 	}
 	return p
 }
 
-// readers says how many readers there are, and with what they hash. A CRC is quick: one reader reads while the other
-// compares, and more buffers than that only leave the cache of the processor. To hash on all processors it takes lanes for each of them, and readers for each lane.
-func (o Options) readers() (n int, lanes []*blob.Lanes) {
+// readers are how many there are, and what each has.
+type readers struct {
+	n       int
+	buffers int           // of each: more than one, and it reads while it compares
+	bytes   int           // of a buffer: how much one read takes at most; the longest payload or more
+	lanes   []*blob.Lanes // to hash with, shared by all; none: CRCs are compared
+}
+
+// readers says how a run reads. A CRC is quick: a reader reads one piece while it compares the one before, and a disk gets
+// long reads without a pause. To hash on all processors it takes lanes for each of them, and readers for each lane.
+func (o Options) readers() readers {
 	processors := runtime.GOMAXPROCS(0)
 	switch {
 	case o.Hashes:
 		const perProcessor = 10 // eight streams share a processor, and two are being read
-		n = min(perProcessor*processors, maxReaders)
-		for range min(processors, max(1, n/perProcessor)) {
-			lanes = append(lanes, blob.NewLanes())
+		r := readers{n: min(perProcessor*processors, maxReaders), buffers: 1, bytes: blob.MaxSize}
+		for range min(processors, max(1, r.n/perProcessor)) {
+			r.lanes = append(r.lanes, blob.NewLanes())
 		}
+		return r
 	case o.Payloads:
-		n = min(max(2, processors), 16)
+		return readers{n: min((processors+1)/2, 8), buffers: 2, bytes: 2 * blob.MaxSize}
 	}
-	return n, lanes
+	return readers{}
 }
 
 // send hands the live payloads of a segment over. An error ends the run.
@@ -78,7 +89,7 @@ func (p *payloads) send(s *segment) error {
 	slices.SortFunc(s.live, func(a, b *row) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.slot, b.slot)) })
 	for rest := s.live; len(rest) > 0; {
 		var x piece
-		x, rest = cut(rest)
+		x, rest = cut(rest, p.how.bytes)
 		x.seg = s
 		s.hold()
 		select {
@@ -91,13 +102,13 @@ func (p *payloads) send(s *segment) error {
 	return nil
 }
 
-// cut takes the next piece off payloads that are sorted by offset: as many as lie close together.
-func cut(rows []*row) (piece, []*row) {
+// cut takes the next piece off payloads that are sorted by offset: as many as lie close together, in most bytes.
+func cut(rows []*row, most int) (piece, []*row) {
 	x := piece{from: rows[0].offset, to: rows[0].end()}
 	n := 1
 	for ; n < len(rows); n++ {
 		to := max(x.to, rows[n].end())
-		if rows[n].offset > x.to+gapBytes || to > x.from+pieceBytes {
+		if rows[n].offset > x.to+gapBytes || to > x.from+int64(most) {
 			break
 		}
 		x.to = to
@@ -115,64 +126,106 @@ func (p *payloads) end() error {
 	return err
 }
 
-// reader is one of the goroutines that read pieces.
+// reader is one of those that take pieces: a goroutine reads them, and another compares what was read.
 type reader struct {
-	*checker
+	*payloads
 	lanes *blob.Lanes // nil: none
-	buf   []byte      // for pieces; nil until there is one
-	free  func()      // gives buf back
-	again []byte      // for a payload that is read once more; nil until there is one
+	empty chan *buffer
+	full  chan filled
+	again []byte // for a payload that is read once more; nil until there is one
 }
 
-func (p *payloads) read(lanes *blob.Lanes) {
-	r := reader{checker: p.c, lanes: lanes, free: func() {}}
-	defer func() { r.free() }()
-	for x := range p.pieces {
-		if p.ctx.Err() == nil {
-			if err := r.prove(p.ctx, x); err != nil {
-				p.cancel(err)
+// buffer is room for a piece. A small mount does not need all of them, so each is made when it is first used.
+type buffer struct {
+	bytes []byte // nil until then
+	free  func()
+}
+
+// filled is a piece that was read.
+type filled struct {
+	piece
+	buf *buffer
+	n   int // how much of it was read, in bytes
+}
+
+// read reads pieces into buffers that are empty. Every piece goes on, and so its segment and its buffer are let go of.
+func (r *reader) read() {
+	defer close(r.full)
+	for x := range r.pieces {
+		f := filled{piece: x, buf: <-r.empty}
+		if r.ctx.Err() == nil {
+			if err := r.fill(&f); err != nil {
+				r.cancel(err)
 			}
 		}
-		x.seg.letGo()
+		r.full <- f
 	}
 }
 
-// prove reads a piece and compares all payloads in it.
-func (r *reader) prove(ctx context.Context, x piece) error {
-	if err := r.wait(ctx, int(x.to-x.from)); err != nil {
+// fill reads a piece. What could not be read is missing in it, and compare reads it once more.
+func (r *reader) fill(f *filled) error {
+	if err := r.wait(r.ctx, int(f.to-f.from)); err != nil {
 		return err
 	}
-	if r.buf == nil { // a small mount does not need those of all readers
-		r.buf, r.free = diskfs.AlignedHuge(pieceBytes)
+	if f.buf.bytes == nil {
+		f.buf.bytes, f.buf.free = diskfs.AlignedHuge(r.how.bytes)
 	}
-	n, _ := x.seg.file.ReadBlocks(r.buf[:x.to-x.from], x.from)
-	for _, row := range x.rows {
-		if err := context.Cause(ctx); err != nil {
+	f.n, _ = f.seg.file.ReadBlocks(f.buf.bytes[:f.to-f.from], f.from)
+	return nil
+}
+
+// compare compares all payloads in the pieces that were read. It ends after read, when all buffers are back.
+func (r *reader) compare() {
+	for f := range r.full {
+		if r.ctx.Err() == nil {
+			if err := r.prove(f); err != nil {
+				r.cancel(err)
+			}
+		}
+		f.seg.letGo()
+		r.empty <- f.buf
+	}
+	for range r.how.buffers {
+		if b := <-r.empty; b.bytes != nil {
+			b.free()
+		}
+	}
+}
+
+// prove compares all payloads in a piece.
+func (r *reader) prove(f filled) error {
+	for _, row := range f.rows {
+		if err := context.Cause(r.ctx); err != nil {
 			return err
 		}
-		at := int(row.offset - x.from)
+		at := int(row.offset - f.from)
 		end := at + int(row.length)
-		if end <= n && r.provePayload(x.seg, row, r.buf[at:end]) {
+		if end <= f.n && r.provePayload(f.seg, row, f.buf.bytes[at:end]) {
 			continue
 		}
-		if err := r.wait(ctx, int(row.length)); err != nil {
+		if err := r.wait(r.ctx, int(row.length)); err != nil {
 			return err
 		}
-		r.readAgain(x.seg, row)
+		r.readAgain(f.seg, row)
 	}
 	r.mu.Lock()
-	r.rep.Read += int64(len(x.rows))
+	r.rep.Read += int64(len(f.rows))
 	r.mu.Unlock()
-	r.passed(lengths(x.rows))
+	r.passed(lengths(f.rows))
 	return nil
 }
 
 // wait waits until n bytes may be read.
-func (r *reader) wait(ctx context.Context, n int) error {
-	if r.o.Limit == nil {
+func (c *checker) wait(ctx context.Context, n int) error {
+	if c.o.Limit == nil {
 		return nil
 	}
-	return r.o.Limit.WaitN(ctx, n)
+	for ; n > blob.MaxSize; n -= blob.MaxSize {
+		if err := c.o.Limit.WaitN(ctx, blob.MaxSize); err != nil {
+			return err
+		}
+	}
+	return c.o.Limit.WaitN(ctx, n)
 }
 
 // provePayload compares the bytes of a payload with its CRC, and with its name where that is asked for. It says whether
