@@ -18,6 +18,8 @@ const (
 	gapBytes = 64 << 10
 	// maxReaders bounds the memory: each has its buffers.
 	maxReaders = 48
+	// waiting is how many pieces wait for a reader at most, so that the disk has something to do while the next tables are scanned.
+	waiting = 64
 )
 
 // payloads reads the payloads of segments and compares them, while the tables of the next segments are scanned. Readers
@@ -42,7 +44,7 @@ type piece struct {
 
 // startPayloads starts the readers that the options ask for; without them there is nobody, and nothing is sent.
 func (c *checker) startPayloads(ctx context.Context) *payloads {
-	p := &payloads{checker: c, how: c.o.readers(), pieces: make(chan piece)}
+	p := &payloads{checker: c, how: c.o.readers(), pieces: make(chan piece, waiting)}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	for i := range p.how.n {
 		r := &reader{payloads: p, empty: make(chan *buffer, p.how.buffers), full: make(chan filled, p.how.buffers)}
