@@ -21,6 +21,8 @@ var (
 	ErrNewerFormat = errors.New("index has a newer format: run the version of prism that wrote it")
 	// ErrLocked: the index is open already, here or in another process.
 	ErrLocked = errors.New("index is locked")
+	// ErrNone: there is no index to be read.
+	ErrNone = errors.New("there is no index")
 	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped; where it is ErrCorrupt, the
 	// index would fail again after a restart and should be made anew.
 	ErrFailed = errors.New("index failed")
@@ -53,7 +55,7 @@ func judgeOpen(err error) error {
 	var errno syscall.Errno
 	var write *guardfs.WriteError
 	switch {
-	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat), errors.Is(err, ErrLocked), errors.As(err, &write):
+	case errors.Is(err, ErrCorrupt), errors.Is(err, ErrNewerFormat), errors.Is(err, ErrLocked), errors.Is(err, ErrNone), errors.As(err, &write):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)

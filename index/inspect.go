@@ -34,7 +34,7 @@ const (
 	Ragged
 	// Idle: what is wrong is of no consequence.
 	Idle
-	// IdleRagged: both. A check that was killed leaves such files too.
+	// IdleRagged: both. A run that was killed while it started leaves such files.
 	IdleRagged
 )
 
@@ -42,7 +42,7 @@ const (
 type Flaw struct {
 	File  string // its name in the folder
 	Kind  FlawKind
-	Table bool // the file is a table: an open deletes those that nothing names
+	Table bool // the file is a table: one that is not among Index.Tables is not needed
 	What  string
 }
 

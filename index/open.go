@@ -22,7 +22,7 @@ const slowWrite = 5 * time.Second
 // Open opens the index in o.Dir, and makes one when there is none. Work that an unclean end left over is done before it
 // returns: at most two logs of the size of a memtable are read.
 //
-// Errors: ErrCorrupt, ErrNewerFormat, ErrLocked; what else fails is an error of the system, about the disk.
+// Errors: ErrCorrupt, ErrNewerFormat, ErrLocked, ErrNone; what else fails is an error of the system, about the disk.
 func Open(o Options) (*Index, error) {
 	o = o.withDefaults()
 	x := &Index{
@@ -75,7 +75,12 @@ func (x *Index) openAside(o Options) error {
 
 // open takes the steps of Open in their order.
 func (x *Index) open(o Options) (err error) {
-	if err = x.makeFolder(o.Dir); err != nil {
+	if !o.ReadOnly {
+		err = x.makeFolder(o.Dir)
+	} else if _, err = x.guard.Stat(o.Dir); errors.Is(err, fs.ErrNotExist) {
+		err = ErrNone
+	}
+	if err != nil {
 		return err
 	}
 	if x.lock, err = x.takeLock(o.Dir); err != nil {
@@ -88,6 +93,9 @@ func (x *Index) open(o Options) (err error) {
 		return err
 	}
 	x.db, err = pebble.Open(o.Dir, x.pebbleOptions(o))
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return fmt.Errorf("%w: %w", ErrNone, err)
+	}
 	if pebble.IsCorruptionError(err) {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}

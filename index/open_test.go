@@ -304,3 +304,66 @@ func TestInvalidRows(t *testing.T) {
 		}
 	}
 }
+
+// A read-only opening shows all rows, those of logs too, and changes nothing: neither do what an opening removes else, nor
+// its end. Where there is no index it says so.
+func TestReadOnly(t *testing.T) {
+	disk := crashed(t)
+	o := optionsOn(disk)
+	rows := func(x *index.Index) string {
+		v, err := x.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if _, err := v.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	names := func() string {
+		list, err := disk.List(o.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(list, " ")
+	}
+	before := names()
+	disk.SetHook(func(op crashfs.Op) error {
+		if filepath.Base(op.Path) != "LOCK" {
+			t.Errorf("%v %s", op.Kind, op.Path)
+		}
+		return nil
+	})
+	o.ReadOnly = true
+	x := open(t, o)
+	got := rows(x)
+	b := x.NewBatch()
+	b.Put(hashOf(1), entryOf(1))
+	if err := b.Commit(false); err == nil {
+		t.Error("a change was taken")
+	}
+	if err := x.Close(); err != nil {
+		t.Error(err)
+	}
+	disk.SetHook(nil)
+	if after := names(); after != before {
+		t.Errorf("there was %s, there is %s", before, after)
+	}
+	if _, err := index.Open(index.Options{FS: o.FS, Dir: "elsewhere/index", ReadOnly: true}); !errors.Is(err, index.ErrNone) {
+		t.Errorf("without a folder: %v", err)
+	}
+	if err := disk.Mkdir("empty"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := index.Open(index.Options{FS: o.FS, Dir: "empty", ReadOnly: true}); !errors.Is(err, index.ErrNone) {
+		t.Errorf("in an empty folder: %v", err)
+	}
+	o.ReadOnly = false
+	if want := rows(open(t, o)); got != want {
+		t.Errorf("%d bytes of rows were shown, and there are %d", len(got), len(want))
+	}
+}

@@ -27,6 +27,10 @@ type Options struct {
 	FS  vfs.FS // file system; pebblefs.New makes one of a diskfs.FS
 	Dir string // folder of the index; made when it is missing
 
+	// ReadOnly: nothing is written. What other openings do to the files first is done in memory, where rows that are in no table
+	// stay; every change fails. ErrNone when there is no index.
+	ReadOnly bool
+
 	CacheBytes    int64 // RAM for blocks of tables and for rows that are in no table yet; 0 is 64 MiB
 	MemTableBytes int64 // of that, for rows that are in no table yet, at most twice; 0 is 2 MiB
 
@@ -60,6 +64,7 @@ func (x *Index) pebbleOptions(o Options) *pebble.Options {
 		Logger:             &pebbleLogger{log: o.Logger, guard: x.guard},
 		EventListener:      x.listener(o.Logger),
 		MaxOpenFiles:       maxOpenFiles,
+		ReadOnly:           o.ReadOnly,
 
 		// The mount's cap counts what lies on disk: small memtables, and so small logs, and small manifests.
 		MemTableSize:               uint64(o.MemTableBytes),

@@ -70,3 +70,23 @@ func (x *Index) metrics() *pebble.Metrics {
 		return nil
 	}
 }
+
+// Tables are the names of the tables that hold rows, in the folder of the index. There may be others, which nothing names.
+// Errors: ErrClosed, or the index's.
+func (x *Index) Tables() (map[string]bool, error) {
+	if !x.reads.enter() {
+		return nil, ErrClosed
+	}
+	defer x.reads.leave()
+	levels, err := x.db.SSTables()
+	if err != nil {
+		return nil, readError("list tables", err)
+	}
+	names := map[string]bool{}
+	for _, tables := range levels {
+		for _, t := range tables {
+			names[t.BackingSSTNum.String()+".sst"] = true
+		}
+	}
+	return names, nil
+}

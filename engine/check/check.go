@@ -329,11 +329,19 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 	return nil, nil
 }
 
+// newIndex opens the index and leaves its files as they are. Only where there is none in its folder yet is one made, as
+// the next run of the program would: a run that was killed may have come no further.
 func (c *checker) newIndex() (*index.Index, error) {
 	if _, err := c.fsys.Stat(c.mnt.IndexDir()); err != nil {
-		return nil, err // index.Open would make it
+		return nil, err
 	}
-	return index.Open(index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache})
+	o := index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache, ReadOnly: true}
+	x, err := index.Open(o)
+	if errors.Is(err, index.ErrNone) {
+		o.ReadOnly = false
+		return index.Open(o)
+	}
+	return x, err
 }
 
 // readIndex reads all but the order.

@@ -278,3 +278,35 @@ func TestManyFindings(t *testing.T) {
 		t.Errorf("%.500s", text)
 	}
 }
+
+// TestNothingIsWritten by a check, nor by what looks into a mount: only the locks, which say who has it.
+func TestNothingIsWritten(t *testing.T) {
+	whole := memBed(t).build()
+	killed := whole.clone(t)
+	killed.unclean(3)
+	for name, from := range map[string]*bed{"stopped": whole, "killed": killed} {
+		for what, look := range map[string]func(b *bed) error{
+			"tables": func(b *bed) error { b.check(check.Options{}); return nil },
+			"hashes": func(b *bed) error { b.check(check.Options{Hashes: true}); return nil },
+			"stat":   func(b *bed) error { _, err := check.Stat(t.Context(), b.fs, b.dir); return err },
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				b := from.clone(t)
+				before := tree(t, b.fs, b.dir)
+				b.disk.SetHook(func(op crashfs.Op) error {
+					name := filepath.Base(op.Path)
+					if name == "lock" || name == "LOCK" || op.Kind == crashfs.OpSync || op.Kind == crashfs.OpSyncDir {
+						return nil // what another left in the page cache is made durable before it is judged
+					}
+					t.Errorf("%v %s", op.Kind, op.Path)
+					return errors.New("not to be written")
+				})
+				b.must(look(b))
+				b.disk.SetHook(nil)
+				if after := tree(t, b.fs, b.dir); !slices.Equal(before, after) {
+					t.Errorf("there was %v, there is %v", before, after)
+				}
+			})
+		}
+	}
+}

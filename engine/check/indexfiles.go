@@ -15,19 +15,20 @@ func (c *checker) inspectIndex() ([]index.Flaw, error) {
 	return index.Inspect(pebblefs.New(c.fsys), c.mnt.IndexDir())
 }
 
-// judgeFlaws makes findings of what was wrong with the files, now that the index was opened. A file that the open deleted
-// was not needed any more. A log without its end is what any run leaves that did not end in good order.
+// judgeFlaws makes findings of what was wrong with the files, now that the index was opened. A table that it does not use
+// is not needed any more: a run that was cut short left it behind, and the next one removes it. A log without its end is
+// what any run leaves that did not end in good order.
 func (c *checker) judgeFlaws(flaws []index.Flaw) error {
 	if len(flaws) == 0 {
 		return nil
 	}
-	names, err := c.fsys.List(c.mnt.IndexDir())
-	if err != nil {
-		return err
-	}
-	there := map[string]bool{}
-	for _, name := range names {
-		there[name] = true
+	used := func(string) bool { return true } // as far as is known, when the index cannot be opened
+	if c.ix != nil {
+		tables, err := c.ix.Tables()
+		if err != nil {
+			return err
+		}
+		used = func(name string) bool { return tables[name] }
 	}
 	for _, f := range flaws {
 		path := filepath.Join(c.mnt.IndexDir(), f.File)
@@ -35,7 +36,7 @@ func (c *checker) judgeFlaws(flaws []index.Flaw) error {
 		case (f.Kind == index.Ragged || f.Kind == index.IdleRagged) && !c.rep.GoodStop:
 		case f.Kind == index.Idle || f.Kind == index.IdleRagged:
 			c.find(StrayBytes, 0, "%s: %s", path, f.What)
-		case f.Table && !there[f.File]: // a run that was cut short had left it behind
+		case f.Table && !used(f.File):
 		default:
 			c.find(Index, 0, "%s: %s", path, f.What)
 		}
