@@ -128,8 +128,11 @@ func (c *capTest) read(ctx context.Context, stop func()) {
 			c.await(c.now() + 1) // nothing was put through yet
 			continue
 		}
+		err := c.prism.awaitHit(ctx, *h, buf) // what is still being filled is held without a handle
 		before := c.origin.asked(*h)
-		err := r.hold(ctx, c.prism, *h, c.progress, c.hold)
+		if err == nil {
+			err = r.hold(ctx, c.prism, *h, c.progress, c.hold)
+		}
 		if err == nil {
 			_, err = c.prism.get(ctx, *h, buf)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/process"
+	"github.com/OdyseeTeam/prism/protocol/httpblob"
 )
 
 // settings say which blobcache to run. Sizes are in bytes.
@@ -120,23 +121,44 @@ func (p *program) get(ctx context.Context, h blob.Hash, buf []byte) ([]byte, err
 
 // fetch is get without the comparison.
 func (p *program) fetch(ctx context.Context, h blob.Hash, buf []byte) ([]byte, error) {
+	body, _, err := p.answer(ctx, h, buf)
+	return body, err
+}
+
+// answer is fetch that says which stores took part, innermost first.
+func (p *program) answer(ctx context.Context, h blob.Hash, buf []byte) ([]byte, []blob.Hop, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+h.String(), nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	res, err := p.client.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer res.Body.Close()
 	if err := announced(res); err != nil {
-		return nil, fmt.Errorf("%s: %w", h.Short(), err)
+		return nil, nil, fmt.Errorf("%s: %w", h.Short(), err)
 	}
 	body := buf[:res.ContentLength]
 	if _, err := io.ReadFull(res.Body, body); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return body, nil
+	return body, httpblob.DecodeVia(res.Header.Get(httpblob.ViaHeader)), nil
+}
+
+// awaitHit asks for a blob until the disk has it: a client of a fill gets its bytes before they are stored.
+func (p *program) awaitHit(ctx context.Context, h blob.Hash, buf []byte) error {
+	for {
+		_, hops, err := p.answer(ctx, h, buf)
+		if err != nil || len(hops) > 0 && hops[0].Origin == "disk-crash" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // announced says what is wrong with the header of an answer.
