@@ -19,7 +19,7 @@ import (
 // slowWrite is how long one write, sync or rename may take before it counts as slow.
 const slowWrite = 5 * time.Second
 
-// Open opens the index in o.Dir, and makes one when there is none. Work that an unclean end left over is done before it
+// Open opens the index in o.Dir, and makes one when there is none, unless it is ReadOnly: then it is ErrNone. Work that an unclean end left over is done before it
 // returns: at most two logs of the size of a memtable are read.
 //
 // Errors: ErrCorrupt, ErrNewerFormat, ErrLocked, ErrNone; what else fails is an error of the system, about the disk.
@@ -50,6 +50,12 @@ func Open(o Options) (*Index, error) {
 	}
 	x.watcher.Go(x.watch)
 	return x, nil
+}
+
+// OpenInMemory opens an empty index that is on no disk, with the options that are not about files.
+func OpenInMemory(o Options) (*Index, error) {
+	o.FS, o.ReadOnly = vfs.NewMem(), false
+	return Open(o)
 }
 
 // openAside opens on a goroutine that is left behind when a call of it is parked, or when Pebble waits for one that is.

@@ -27,8 +27,8 @@ type Options struct {
 	FS  vfs.FS // file system; pebblefs.New makes one of a diskfs.FS
 	Dir string // folder of the index; made when it is missing
 
-	// ReadOnly: nothing is written. What other openings do to the files first is done in memory, where rows that are in no table
-	// stay; every change fails. ErrNone when there is no index.
+	// ReadOnly: nothing is written but LOCK. Logs are replayed into memory, and stay; so does what other openings remove. Every
+	// change fails. Open gives ErrNone when there is no index.
 	ReadOnly bool
 
 	CacheBytes    int64 // RAM for blocks of tables and for rows that are in no table yet; 0 is 64 MiB

@@ -189,7 +189,7 @@ func (c *checker) run(ctx context.Context) error {
 	}
 	err = c.ix.Close()
 	c.ix = nil
-	return c.indexError(err) // what its compactions met
+	return c.indexError(err) // what reading it latched
 }
 
 // checkSegments looks at all segments that have a file, a row, or a blob row, in their order.
@@ -329,8 +329,8 @@ func (c *checker) openIndex(ctx context.Context, files int) (map[segments.ID]ind
 	return nil, nil
 }
 
-// newIndex opens the index and leaves its files as they are. Only where there is none in its folder yet is one made, as
-// the next run of the program would: a run that was killed may have come no further.
+// newIndex opens the index and leaves its files as they are. Where its folder has none, which a run that was killed early
+// or the loss of a marker may have left so, an empty one in memory stands in: made in the folder, it would delete tables.
 func (c *checker) newIndex() (*index.Index, error) {
 	if _, err := c.fsys.Stat(c.mnt.IndexDir()); err != nil {
 		return nil, err
@@ -338,8 +338,7 @@ func (c *checker) newIndex() (*index.Index, error) {
 	o := index.Options{FS: pebblefs.New(c.fsys), Dir: c.mnt.IndexDir(), CacheBytes: indexCache, ReadOnly: true}
 	x, err := index.Open(o)
 	if errors.Is(err, index.ErrNone) {
-		o.ReadOnly = false
-		return index.Open(o)
+		return index.OpenInMemory(o)
 	}
 	return x, err
 }

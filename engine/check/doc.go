@@ -1,5 +1,5 @@
 // Package check looks at a mount that is not open, and says whether its superblock, its segments and its index agree.
-// It repairs nothing and moves no record: it takes the lock, and opens the index, which replays its own log. Online does
+// It repairs nothing and writes nothing: it takes the lock, and opens the index read-only. Online does
 // it while another process serves the mount, with that one's help.
 //
 // # What it holds a mount to
@@ -27,8 +27,8 @@
 //
 // # Memory
 //
-// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and a buffer of 2 MiB for
-// each reader of payloads: up to 16 for CRCs, up to 48 for hashes; one more for those that meet damage. Read keeps nothing of a
+// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and the buffers of
+// each reader of payloads: 8 MiB for up to 8 of CRCs, 2 MiB for up to 48 of hashes; one more for those that meet damage. Read keeps nothing of a
 // blob.
 //
 // # What is damaged

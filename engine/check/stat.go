@@ -69,8 +69,8 @@ type Stats struct {
 // endsShown is how many blobs Hottest and Oldest have, at most.
 const endsShown = 5
 
-// Stat counts what the mount in dir holds, without a look at the payloads. As Mount, it takes the lock, and the index
-// replays its log; nothing else is written. Errors are those of Mount, and ErrDamaged.
+// Stat counts what the mount in dir holds, without a look at the payloads. As Mount, it takes the lock, and
+// writes nothing else. Errors are those of Mount, and ErrDamaged.
 func Stat(ctx context.Context, fsys diskfs.FS, dir string) (Stats, error) {
 	now := time.Now()
 	t := Stats{Dir: dir, Sizes: sizeClasses(), Ages: ageClasses()}
