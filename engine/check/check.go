@@ -137,7 +137,7 @@ type checker struct {
 	served *live        // nil: the mount is at rest
 	lost   bool         // the index is damaged, or empty although there are segments: these speak for themselves
 	rows   rows
-	buf    []byte // room for a payload, of the run itself
+	room   []byte // for a payload, of the run itself and not of its readers; nil until there is one: scratch
 
 	payloads *payloads
 

@@ -150,11 +150,18 @@ type filled struct {
 	n   int // how much of it was read, in bytes
 }
 
-// read reads pieces into buffers that are empty. Every piece goes on, and so its segment and its buffer are let go of.
+// read reads pieces into buffers that are empty: a reader without one takes none, which another may read. Every piece goes
+// on, and so its segment and its buffer are let go of.
 func (r *reader) read() {
 	defer close(r.full)
-	for x := range r.pieces {
-		f := filled{piece: x, buf: <-r.empty}
+	for {
+		buf := <-r.empty
+		x, ok := <-r.pieces
+		if !ok {
+			r.empty <- buf
+			return
+		}
+		f := filled{piece: x, buf: buf}
 		if r.ctx.Err() == nil {
 			if err := r.fill(&f); err != nil {
 				r.cancel(err)

@@ -255,3 +255,76 @@ func TestManySmallBlobs(t *testing.T) {
 		}
 	}
 }
+
+// TestLongPieces are two payloads of full length, read at once: the limit is asked in steps that it can give, and each payload
+// is compared by itself. Two hundred that lie apart are more pieces than wait, so a run that ends has some to let go of.
+func TestLongPieces(t *testing.T) {
+	leaktest.Check(t)
+	for what, c := range map[string]struct {
+		blobs, size int
+		apart       bool
+	}{"long": {2, blob.MaxSize, false}, "many": {200, 4096, true}} {
+		t.Run(what, func(t *testing.T) {
+			b := osBed(t)
+			b.recs = map[segments.ID][]segments.Record{}
+			b.build()
+			const capacity = 32 << 20
+			s, err := segments.Create(b.fs, b.path(3), segments.Header{Mount: b.id, ID: 3, Capacity: capacity})
+			b.must(err)
+			row := index.SegmentRow{ID: 3, State: index.StateSealed, Capacity: capacity}
+			var recs []segments.Record
+			var gaps []segments.Location
+			for i := range c.blobs {
+				if c.apart {
+					gap, ok := s.Reserve(100 << 10) // its slot is never written
+					if !ok {
+						t.Fatal("no room")
+					}
+					gaps = append(gaps, gap)
+					row.Slots++
+				}
+				p := make([]byte, c.size)
+				p[0], p[1] = byte(i), byte(i>>8)
+				loc, ok := s.Reserve(uint32(c.size))
+				if !ok {
+					t.Fatal("no room")
+				}
+				row.Slots++
+				rec := segments.Record{Hash: blob.Sum(p), Location: loc, Seq: 1<<30 + uint64(i)}
+				rec.CRC = segments.Checksum(p)
+				b.must(s.Write(rec, p))
+				recs = append(recs, rec)
+			}
+			row.Watermark = row.Slots
+			for _, gap := range gaps {
+				b.must(s.Punch(gap.Offset, segments.Blocks(gap.Length)))
+			}
+			s.Seal()
+			b.must(errors.Join(s.GiveBack(s.Tail()), s.Sync(), s.Close()))
+			b.index(func(_ *index.Index, batch *index.Batch) {
+				for _, rec := range recs {
+					b.put(batch, rec)
+					count(&row, rec, 1)
+				}
+				batch.SetSegment(row)
+			})
+			last := recs[len(recs)-1]
+			b.flip(b.path(3), last.Offset+3)
+			var g gate
+			r := b.check(check.Options{Payloads: true, Limit: &g})
+			if len(r.Findings) != 1 || r.Findings[0].Hash != last.Hash || r.Found[check.Payload] != 1 {
+				t.Errorf("want one finding, of %s\n%v", last.Hash.Short(), r)
+			}
+			if g.most > blob.MaxSize || g.bytes < c.blobs*c.size || c.size == blob.MaxSize && g.most != blob.MaxSize {
+				t.Errorf("the limit heard of %d bytes, %d at once", g.bytes, g.most)
+			}
+			enough := errors.New("enough")
+			for _, o := range []check.Options{{Payloads: true}, {Hashes: true}} {
+				o.Limit = &gate{closed: enough}
+				if _, err := check.Mount(t.Context(), b.fs, b.dir, o); !errors.Is(err, enough) {
+					t.Errorf("%v, want %v", err, enough)
+				}
+			}
+		})
+	}
+}

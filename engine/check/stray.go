@@ -99,8 +99,8 @@ func (s *segment) stillWhole(x span) bool {
 
 // scratch is a buffer of the checker that has room for a payload.
 func (c *checker) scratch() []byte {
-	if c.buf == nil {
-		c.buf = make([]byte, blob.MaxSize)
+	if c.room == nil {
+		c.room = make([]byte, blob.MaxSize)
 	}
-	return c.buf
+	return c.room
 }
