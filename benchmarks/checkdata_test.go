@@ -18,8 +18,8 @@ import (
 // that a disk can be read from its beginning to its end (plainReadings). Each of them and check starts with an empty page
 // cache, and in each round another one comes first. Bar: 0.85 × the fastest of these ways.
 //
-// That is the disk's sequential rate: the same bytes, in the order in which they lie on the disk, by nobody who looks at
-// them. Another file would not do: another one lies elsewhere, and the host of a virtual disk may have what was just
+// That is the disk's sequential rate: the same bytes, in the order in which they lie on the disk, and but for the last way
+// by nobody who looks at them. Another file would not do: another one lies elsewhere, and the host of a virtual disk may have what was just
 // written in its own memory. No single way would do either, since which one is the fastest depends on the disk and on the
 // kernel's read-ahead; so the bar is held against each of them, and the lowest ratio counts. A ratio is the median of
 // those of the rounds, in which both were read within seconds, since the rate of a virtual disk comes and goes.
@@ -63,7 +63,7 @@ type plainReading struct {
 	turn    int  // bytes that a reader takes from where the others have come to, and reads from end to end
 	request int  // bytes of one system call
 	direct  bool // past the page cache
-	looks   bool // a second buffer is compared with a CRC while one is read
+	looks   bool // the CRC of one buffer is computed while the other is read into
 }
 
 // directBy8 is more readers than check has on two processors.
@@ -171,7 +171,7 @@ type plainFiles struct {
 	full, seen chan []byte // of one that looks
 }
 
-// look starts to compare what is read, while the next is read into another buffer. The function that it returns waits for the end.
+// look starts to compute CRCs of what is read, while the next is read into another buffer. end waits for the last.
 func (f *plainFiles) look(second []byte) (end func()) {
 	f.full, f.seen = make(chan []byte), make(chan []byte, 1)
 	f.seen <- second

@@ -21,7 +21,7 @@ var (
 	ErrNewerFormat = errors.New("index has a newer format: run the version of prism that wrote it")
 	// ErrLocked: the index is open already, here or in another process.
 	ErrLocked = errors.New("index is locked")
-	// ErrNone: there is no index to be read.
+	// ErrNone: there is no index to be opened read-only: no folder, or no manifest in it that is marked as current.
 	ErrNone = errors.New("there is no index")
 	// ErrFailed: the index latched a failure and takes no more changes. The cause is wrapped; where it is ErrCorrupt, the
 	// index would fail again after a restart and should be made anew.

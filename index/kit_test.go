@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"bytes"
 	"crypto/sha512"
 	"encoding/binary"
 	"testing"
@@ -48,6 +49,23 @@ func open(tb testing.TB, o index.Options) *index.Index {
 		}
 	})
 	return x
+}
+
+// dump is all rows of an index, as a View writes them.
+func dump(tb testing.TB, x *index.Index) []byte {
+	tb.Helper()
+	v, err := x.View()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var out bytes.Buffer
+	if _, err := v.WriteTo(&out); err != nil {
+		tb.Fatal(err)
+	}
+	if err := v.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return out.Bytes()
 }
 
 // openMem opens an index in memory.

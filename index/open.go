@@ -19,10 +19,10 @@ import (
 // slowWrite is how long one write, sync or rename may take before it counts as slow.
 const slowWrite = 5 * time.Second
 
-// Open opens the index in o.Dir, and makes one when there is none, unless it is ReadOnly: then it is ErrNone. Work that an unclean end left over is done before it
-// returns: at most two logs of the size of a memtable are read.
+// Open opens the index in o.Dir, and makes one when there is none, unless o.ReadOnly. Work that an unclean end left over is
+// done before it returns: at most two logs of the size of a memtable are read.
 //
-// Errors: ErrCorrupt, ErrNewerFormat, ErrLocked, ErrNone; what else fails is an error of the system, about the disk.
+// Errors: ErrCorrupt, ErrNewerFormat, ErrLocked; ErrNone with o.ReadOnly; what else fails is an error of the system, about the disk.
 func Open(o Options) (*Index, error) {
 	o = o.withDefaults()
 	x := &Index{

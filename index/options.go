@@ -25,7 +25,7 @@ const (
 // Options are what Open needs. FS and Dir must be set.
 type Options struct {
 	FS  vfs.FS // file system; pebblefs.New makes one of a diskfs.FS
-	Dir string // folder of the index; made when it is missing
+	Dir string // folder of the index; made when it is missing, unless ReadOnly
 
 	// ReadOnly: nothing is written but LOCK. Logs are replayed into memory, and stay; so does what other openings remove. Every
 	// change fails. Open gives ErrNone when there is no index.

@@ -86,15 +86,7 @@ func TestViewKeepsItsMoment(t *testing.T) {
 func TestDumpIsWholeOrAnError(t *testing.T) {
 	x := openMem(t, index.Options{})
 	fill(t, x, 0, 20)
-	v, err := x.View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if _, err := v.WriteTo(&out); err != nil {
-		t.Fatal(err)
-	}
-	whole := out.Bytes()
+	whole := dump(t, x)
 	for n := range whole {
 		if _, err := readDump(whole[:n]); !errors.Is(err, index.ErrDump) {
 			t.Fatalf("cut at %d: %v", n, err)

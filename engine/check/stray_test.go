@@ -47,6 +47,12 @@ func strayDamage() []damage {
 				}
 			}
 		}},
+		{name: "a damaged table that the index does not name", options: data, want: found{}, do: func(b *bed) {
+			path := filepath.Join(b.dir, "index", "999999.sst")
+			f, err := b.fs.Create(path)
+			b.must(errors.Join(err, f.Close()))
+			b.patch(path, 0, []byte("no table"))
+		}},
 		{name: "a foreign file in the index", options: data, want: found{check.StrayBytes: 1}, do: func(b *bed) {
 			f, err := b.fs.Create(filepath.Join(b.dir, "index", "notes.txt"))
 			b.must(errors.Join(err, f.Close()))
