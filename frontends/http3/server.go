@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
+	"github.com/OdyseeTeam/prism/internal/promptudp"
 )
 
 // What a client may send at once, in bytes and streams.
@@ -122,7 +123,11 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	if s.used.Swap(true) {
 		return errors.Join(errors.New("http3: a server serves once"), pc.Close())
 	}
-	transport := &quic.Transport{Conn: pc, VerifySourceAddress: s.peers.suspect, ConnContext: s.peers.admit}
+	conn, err := prompt(pc)
+	if err != nil {
+		return errors.Join(fmt.Errorf("http3: listen: %w", err), pc.Close())
+	}
+	transport := &quic.Transport{Conn: conn, VerifySourceAddress: s.peers.suspect, ConnContext: s.peers.admit}
 	quicListener, err := transport.Listen(s.tlsConfig(), s.quicConfig())
 	if err != nil {
 		return errors.Join(fmt.Errorf("http3: listen: %w", err), transport.Close(), pc.Close())
@@ -139,6 +144,14 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	_ = pc.Close()
 	s.peers.gone.Wait()
 	return err
+}
+
+// prompt is what packets are sent on: a batch of them is a system call that lasts, and that never has to wait.
+func prompt(pc net.PacketConn) (net.PacketConn, error) {
+	if c, ok := pc.(*net.UDPConn); ok {
+		return promptudp.New(c)
+	}
+	return pc, nil
 }
 
 // run waits for the end of ctx, drains, and waits for the server's accept loop.

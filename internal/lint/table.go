@@ -38,6 +38,7 @@ var table = []row{
 	{floor: 0, pkg: "internal/pacedconn", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/process", net: true},
 	{floor: 0, pkg: "internal/progress", mods: "github.com/schollz golang.org/x/term"},
+	{floor: 0, pkg: "internal/promptudp", mods: "golang.org/x/sys", net: true},
 	{floor: 0, pkg: "internal/serving", ours: "blob", net: true},
 	{floor: 0, pkg: "internal/sha384", mods: "golang.org/x/sys"},
 	{floor: 0, pkg: "internal/testbed", ours: "internal/process", mods: "github.com/aws github.com/go-sql-driver", net: true},
