@@ -153,19 +153,24 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var flaws []index.Flaw
-	if c.served == nil {
-		if flaws, err = c.inspectIndex(); err != nil {
-			return err
-		}
+	judge := c.inspectIndex()
+	err = c.checkAll(ctx, files)
+	if e := judge(); err == nil {
+		err = e
 	}
+	if c.ix == nil {
+		return err
+	}
+	if e := c.ix.Close(); err == nil {
+		err = c.indexError(e) // what reading it latched
+	}
+	c.ix = nil
+	return err
+}
+
+// checkAll looks at the rows of the index, and at the segments.
+func (c *checker) checkAll(ctx context.Context, files map[segments.ID]struct{}) error {
 	segs, err := c.openIndex(ctx, len(files))
-	if c.ix != nil {
-		defer c.ix.Close()
-	}
-	if err == nil {
-		err = c.judgeFlaws(flaws)
-	}
 	if err != nil {
 		return err
 	}
@@ -177,19 +182,13 @@ func (c *checker) run(ctx context.Context) error {
 		return nil // all that a served mount is held to is gone
 	}
 	c.payloads = c.startPayloads(ctx)
-	err = c.checkSegments(ctx, files, segs)
-	if err != nil {
+	if err := c.checkSegments(ctx, files, segs); err != nil {
 		c.payloads.cancel(err)
 	}
-	if err = c.payloads.end(); err == nil {
-		err = c.settleDoubts(ctx)
-	}
-	if err != nil || c.ix == nil {
+	if err := c.payloads.end(); err != nil {
 		return err
 	}
-	err = c.ix.Close()
-	c.ix = nil
-	return c.indexError(err) // what reading it latched
+	return c.settleDoubts(ctx)
 }
 
 // checkSegments looks at all segments that have a file, a row, or a blob row, in their order.

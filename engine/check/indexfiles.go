@@ -7,15 +7,29 @@ import (
 	"github.com/OdyseeTeam/prism/internal/diskfs/pebblefs"
 )
 
-// inspectIndex reads the files of the index before they are opened, when payloads are read too.
-func (c *checker) inspectIndex() ([]index.Flaw, error) {
-	if !c.o.Payloads && !c.o.Hashes {
-		return nil, nil
+// inspectIndex begins to read the files of the index, when payloads are read too, while all else goes on: who opens the index
+// here changes none of them. It gives what waits for the end of that, and makes findings; the index is to be open then.
+func (c *checker) inspectIndex() (judge func() error) {
+	if c.served != nil || !c.o.readsPayloads() {
+		return func() error { return nil }
 	}
-	return index.Inspect(pebblefs.New(c.fsys), c.mnt.IndexDir())
+	var flaws []index.Flaw
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		flaws, err = index.Inspect(pebblefs.New(c.fsys), c.mnt.IndexDir())
+	}()
+	return func() error {
+		<-done
+		if err != nil {
+			return err
+		}
+		return c.judgeFlaws(flaws)
+	}
 }
 
-// judgeFlaws makes findings of what was wrong with the files, now that the index was opened. A table that it does not use
+// judgeFlaws makes findings of what was wrong with the files, when the index was opened. A table that it does not use
 // is not needed any more: a run that was cut short left it behind, and the next one removes it. A log without its end is
 // what any run leaves that did not end in good order.
 func (c *checker) judgeFlaws(flaws []index.Flaw) error {

@@ -16,21 +16,22 @@ import (
 const (
 	// gapBytes is the longest range between two payloads that is read along with them: skipping it costs a disk more.
 	gapBytes = 64 << 10
-	// maxReaders bounds the memory: each has its buffers.
-	maxReaders = 48
 	// waiting is how many pieces wait for a reader at most, so that the disk has something to do while the next tables are scanned.
 	waiting = 64
 )
 
 // payloads reads the payloads of segments and compares them, while the tables of the next segments are scanned. Readers
-// take pieces in the order of the disk, each with buffers of its own.
+// take pieces in the order of the disk, and comparers take what was read, each piece in a buffer that goes back to the readers.
 type payloads struct {
 	*checker
-	how    readers
-	pieces chan piece
-	wg     sync.WaitGroup
+	how     team
+	pieces  chan piece
+	empty   chan *buffer // to read into
+	full    chan filled  // to be compared
+	reading sync.WaitGroup
+	all     sync.WaitGroup
 
-	ctx    context.Context // of the run; ends also when a reader cannot go on
+	ctx    context.Context // of the run; ends also when one of the team cannot go on
 	cancel context.CancelCauseFunc
 }
 
@@ -42,48 +43,55 @@ type piece struct {
 	rows     []*row
 }
 
-// startPayloads starts the readers that the options ask for; without them there is nobody, and nothing is sent.
+// startPayloads starts the team that the options ask for; without them there is nobody, and nothing is sent.
 func (c *checker) startPayloads(ctx context.Context) *payloads {
-	p := &payloads{checker: c, how: c.o.readers(), pieces: make(chan piece, waiting)}
+	how := c.o.team()
+	buffers := how.readers + how.comparers
+	p := &payloads{
+		checker: c, how: how,
+		pieces: make(chan piece, waiting), empty: make(chan *buffer, buffers), full: make(chan filled, buffers),
+	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
-	for i := range p.how.n {
-		r := &reader{payloads: p, empty: make(chan *buffer, p.how.buffers), full: make(chan filled, p.how.buffers)}
-		if len(p.how.lanes) > 0 {
-			r.lanes = p.how.lanes[i%len(p.how.lanes)]
+	for range buffers {
+		p.empty <- new(buffer)
+	}
+	for range how.readers {
+		p.reading.Go(p.read)
+	}
+	p.all.Go(func() { p.reading.Wait(); close(p.full) })
+	for i := range how.comparers {
+		r := &comparer{payloads: p}
+		if len(how.lanes) > 0 {
+			r.lanes = how.lanes[i%len(how.lanes)]
 		}
-		for range p.how.buffers {
-			r.empty <- new(buffer)
-		}
-		p.wg.Go(r.read)
-		p.wg.Go(r.compare)
+		p.all.Go(r.compare)
 	}
 	return p
 }
 
-// readers are how many there are, and what each has.
-type readers struct {
-	n       int
-	buffers int           // of each: more than one, and it reads while it compares
-	bytes   int           // of a buffer: how much one read takes at most; the longest payload or more
-	lanes   []*blob.Lanes // to hash with, shared by all; none: CRCs are compared
+// team is who reads and who compares, and with what.
+type team struct {
+	readers, comparers int
+	bytes              int           // of a buffer, of which there is one for each of them: the longest payload or more
+	lanes              []*blob.Lanes // to hash with, shared by all; none: CRCs are compared
 }
 
-// readers says how a run reads. A CRC is quick: a reader reads one piece while it compares the one before, and a disk gets
-// long reads without a pause. To hash on all processors it takes lanes for each of them, and readers for each lane.
-func (o Options) readers() readers {
+// team says how a run reads. A CRC is quick, so one comparer is enough for two processors, and for two readers: a disk gets
+// long reads without a pause. To hash on all processors it takes lanes for each of them, and eight streams for each lane.
+func (o Options) team() team {
 	processors := runtime.GOMAXPROCS(0)
 	switch {
 	case o.Hashes:
-		const perProcessor = 10 // eight streams share a processor, and two are being read
-		r := readers{n: min(perProcessor*processors, maxReaders), buffers: 1, bytes: blob.MaxSize}
-		for range min(processors, max(1, r.n/perProcessor)) {
-			r.lanes = append(r.lanes, blob.NewLanes())
+		const most = 4 // of lanes: buffers are 80 MiB then
+		var lanes []*blob.Lanes
+		for range min(processors, most) {
+			lanes = append(lanes, blob.NewLanes())
 		}
-		return r
+		return team{readers: 2 * len(lanes), comparers: 8 * len(lanes), bytes: blob.MaxSize, lanes: lanes}
 	case o.Payloads:
-		return readers{n: min((processors+1)/2, 8), buffers: 2, bytes: 2 * blob.MaxSize}
+		return team{readers: min(processors, 16), comparers: min((processors+1)/2, 8), bytes: 2 * blob.MaxSize}
 	}
-	return readers{}
+	return team{}
 }
 
 // send hands the live payloads of a segment over. An error ends the run.
@@ -119,22 +127,19 @@ func cut(rows []*row, most int) (piece, []*row) {
 	return x, rows[n:]
 }
 
-// end waits for the readers to be through with all that was sent, and says why they could not.
+// end waits until all that was sent is compared, and says why it could not be.
 func (p *payloads) end() error {
 	close(p.pieces)
-	p.wg.Wait()
+	p.all.Wait()
+	close(p.empty)
+	for b := range p.empty {
+		if b.bytes != nil {
+			b.free()
+		}
+	}
 	err := context.Cause(p.ctx)
 	p.cancel(nil)
 	return err
-}
-
-// reader is one of those that take pieces: a goroutine reads them, and another compares what was read.
-type reader struct {
-	*payloads
-	lanes *blob.Lanes // nil: none
-	empty chan *buffer
-	full  chan filled
-	again []byte // for a payload that is read once more; nil until there is one
 }
 
 // buffer is room for a piece. A small mount does not need all of them, so each is made when it is first used.
@@ -152,39 +157,45 @@ type filled struct {
 
 // read reads pieces into buffers that are empty: a reader without one takes none, which another may read. Every piece goes
 // on, and so its segment and its buffer are let go of.
-func (r *reader) read() {
-	defer close(r.full)
+func (p *payloads) read() {
 	for {
-		buf := <-r.empty
-		x, ok := <-r.pieces
+		buf := <-p.empty
+		x, ok := <-p.pieces
 		if !ok {
-			r.empty <- buf
+			p.empty <- buf
 			return
 		}
 		f := filled{piece: x, buf: buf}
-		if r.ctx.Err() == nil {
-			if err := r.fill(&f); err != nil {
-				r.cancel(err)
+		if p.ctx.Err() == nil {
+			if err := p.fill(&f); err != nil {
+				p.cancel(err)
 			}
 		}
-		r.full <- f
+		p.full <- f
 	}
 }
 
 // fill reads a piece. What could not be read is missing in it, and compare reads it once more.
-func (r *reader) fill(f *filled) error {
-	if err := r.wait(r.ctx, int(f.to-f.from)); err != nil {
+func (p *payloads) fill(f *filled) error {
+	if err := p.wait(p.ctx, int(f.to-f.from)); err != nil {
 		return err
 	}
 	if f.buf.bytes == nil {
-		f.buf.bytes, f.buf.free = diskfs.AlignedHuge(r.how.bytes)
+		f.buf.bytes, f.buf.free = diskfs.AlignedHuge(p.how.bytes)
 	}
 	f.n, _ = f.seg.file.ReadBlocks(f.buf.bytes[:f.to-f.from], f.from)
 	return nil
 }
 
-// compare compares all payloads in the pieces that were read. It ends after read, when all buffers are back.
-func (r *reader) compare() {
+// comparer is a goroutine that compares what was read.
+type comparer struct {
+	*payloads
+	lanes *blob.Lanes // nil: none
+	again []byte      // for a payload that is read once more; nil until there is one
+}
+
+// compare compares all payloads in the pieces that were read.
+func (r *comparer) compare() {
 	for f := range r.full {
 		if r.ctx.Err() == nil {
 			if err := r.prove(f); err != nil {
@@ -194,15 +205,10 @@ func (r *reader) compare() {
 		f.seg.letGo()
 		r.empty <- f.buf
 	}
-	for range r.how.buffers {
-		if b := <-r.empty; b.bytes != nil {
-			b.free()
-		}
-	}
 }
 
 // prove compares all payloads in a piece.
-func (r *reader) prove(f filled) error {
+func (r *comparer) prove(f filled) error {
 	for _, row := range f.rows {
 		if err := context.Cause(r.ctx); err != nil {
 			return err
@@ -239,7 +245,7 @@ func (c *checker) wait(ctx context.Context, n int) error {
 
 // provePayload compares the bytes of a payload with its CRC, and with its name where that is asked for. It says whether
 // the CRC is right.
-func (r *reader) provePayload(s *segment, row *row, data []byte) bool {
+func (r *comparer) provePayload(s *segment, row *row, data []byte) bool {
 	if !r.o.Hashes {
 		return segments.ChecksumRead(data) == row.crc
 	}
@@ -256,7 +262,7 @@ func (r *reader) provePayload(s *segment, row *row, data []byte) bool {
 
 // readAgain reads one payload by itself and through the page cache, as the program and a repair do, so that a finding
 // names the one blob that it is about, and says what they would meet.
-func (r *reader) readAgain(s *segment, row *row) {
+func (r *comparer) readAgain(s *segment, row *row) {
 	if r.again == nil {
 		r.again = make([]byte, blob.MaxSize)
 	}
