@@ -2,12 +2,14 @@ package http3d_test
 
 import (
 	"bytes"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/OdyseeTeam/prism/blob"
 	httpd "github.com/OdyseeTeam/prism/frontends/http"
@@ -200,5 +202,19 @@ func TestManyStreams(t *testing.T) {
 	wg.Wait()
 	if st := s.Stats(); bad.Load() != 0 || st.Downloads != 10_000 || st.Refused != 0 {
 		t.Errorf("%d bad, %d downloads, %d refused", bad.Load(), st.Downloads, st.Refused)
+	}
+}
+
+// TestSendsAtOnce: packets do not go by net, which refuses all of them when the deadline of its socket is over.
+func TestSendsAtOnce(t *testing.T) {
+	data := content(1, 1<<20)
+	s := startOn(t, options(newShelf(data)), func(pc net.PacketConn) net.PacketConn {
+		if err := pc.SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		return pc
+	})
+	if a := s.must(s.client(nil), http.MethodGet, "/blob?hash="+blob.Sum(data).String()); a.status != http.StatusOK || !bytes.Equal(a.body, data) {
+		t.Errorf("%d, %d bytes", a.status, len(a.body))
 	}
 }

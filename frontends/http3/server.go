@@ -146,7 +146,7 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	return err
 }
 
-// prompt is what packets are sent on: a batch of them is a system call that lasts, and that never has to wait.
+// prompt is what packets are sent on: a batch of them is a system call that lasts, and that need not wait for anybody.
 func prompt(pc net.PacketConn) (net.PacketConn, error) {
 	if c, ok := pc.(*net.UDPConn); ok {
 		return promptudp.New(c)

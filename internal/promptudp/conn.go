@@ -2,21 +2,24 @@
 //
 // The scheduler watches each system call that it is told of. From one that lasts 20 µs it takes the processor's place away,
 // and wakes a thread for it; and it looks every 20 µs as long as it finds such calls. A batch of packets
-// (UDP_SEGMENT) is such a call, although all it does is to compute: it copies, and never waits when it is asked not to.
+// (UDP_SEGMENT) is such a call, although all it does is to compute: it copies, and waits for nobody when it is asked not to.
 //
 // What holds:
-//   - A packet leaves by one system call that does not wait (MSG_DONTWAIT), or as net.UDPConn sends it. Whatever keeps it from
-//     the first, a full buffer of the socket as well as an error, is left to the second, which waits or says what is wrong.
-//   - As long as the first lasts, the goroutine keeps its processor, as one that computes does, and a collection waits for it.
+//   - A packet leaves by one system call that does not wait for room (MSG_DONTWAIT), or as net.UDPConn sends it. Whatever keeps
+//     it from the first, a full buffer of the socket as well as an error, is left to the second, which waits or says what is wrong.
+//   - As long as the first lasts, the goroutine keeps its processor, as one that computes does, and a collection waits for it. A
+//     kernel without free memory may make that longer.
 //   - A write deadline counts for what has to wait, and for nothing else.
 //
 // It receives as net.UDPConn does, which waits for most packets anyhow.
 package promptudp
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -28,37 +31,42 @@ import (
 type Conn struct {
 	*net.UDPConn
 	raw   syscall.RawConn
-	ip6   bool      // the socket is of IPv6, and takes IPv4 addresses that are mapped into it
 	sends sync.Pool // of *send
 }
 
-// New sends on c, which it takes over. It fails when c is closed.
+// New sends on c, which it takes over; that is not to be connected. It fails when c is closed.
 func New(c *net.UDPConn) (*Conn, error) {
+	if c.RemoteAddr() != nil {
+		return nil, errors.New("promptudp: the socket is connected")
+	}
 	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(uintptr) {})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("promptudp: %w", err)
 	}
-	var name unix.Sockaddr
-	if e := raw.Control(func(fd uintptr) { name, err = unix.Getsockname(int(fd)) }); e != nil {
-		return nil, fmt.Errorf("promptudp: %w", e)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("promptudp: %w", os.NewSyscallError("getsockname", err))
-	}
-	_, ip6 := name.(*unix.SockaddrInet6)
-	return &Conn{UDPConn: c, raw: raw, ip6: ip6, sends: sync.Pool{New: newSend}}, nil
+	return &Conn{UDPConn: c, raw: raw, sends: sync.Pool{New: newSend}}, nil
 }
 
 // WriteMsgUDP sends b, and oob as its control messages. Errors are those of net.UDPConn.
 func (c *Conn) WriteMsgUDP(b, oob []byte, to *net.UDPAddr) (n, oobn int, err error) {
-	s, _ := c.sends.Get().(*send)
-	sent := s.set(b, oob) && s.address(to, c.ip6) && c.raw.Control(s.call) == nil && s.sent
-	s.clear()
-	c.sends.Put(s)
-	if sent {
+	if c.sendNow(b, oob, to) {
 		return len(b), len(oob), nil
 	}
 	return c.UDPConn.WriteMsgUDP(b, oob, to)
+}
+
+// sendNow says whether it has sent it all.
+func (c *Conn) sendNow(b, oob []byte, to *net.UDPAddr) bool {
+	s := c.sends.Get().(*send) //nolint:errcheck,forcetypeassert // newSend makes all of them
+	defer c.sends.Put(s)
+	defer s.clear()
+	if !s.address(to) {
+		return false
+	}
+	s.set(b, oob)
+	return c.raw.Control(s.call) == nil && s.sent
 }
 
 // send is one system call. What the kernel reads stands in it, and so on the heap, where nothing moves.
@@ -80,8 +88,8 @@ func newSend() any {
 	return s
 }
 
-// set points to what is sent. It says whether there is anything.
-func (s *send) set(b, oob []byte) bool {
+// set points to what is sent.
+func (s *send) set(b, oob []byte) {
 	s.iov.Base = unsafe.SliceData(b)
 	s.iov.SetLen(len(b))
 	s.msg.Iov = &s.iov
@@ -90,27 +98,27 @@ func (s *send) set(b, oob []byte) bool {
 		s.msg.Control = unsafe.SliceData(oob)
 		s.msg.SetControllen(len(oob))
 	}
-	return len(b) > 0
 }
 
-// address says where to. It has none for an address with a zone, whose number net knows, and for one of another family.
-func (s *send) address(to *net.UDPAddr, ip6 bool) bool {
-	if to == nil || to.Zone != "" {
+// address says where to: an address of another family than the socket's is left to the kernel, which takes IPv4 on a socket
+// for both and refuses the rest. It has none for what is no address, and for one with a zone, whose number net knows.
+func (s *send) address(to *net.UDPAddr) bool {
+	if to == nil || to.Zone != "" || to.Port < 0 || to.Port > math.MaxUint16 {
 		return false
 	}
-	port := [2]byte{byte(to.Port >> 8), byte(to.Port)} // as the network has it
-	if ip4 := to.IP.To4(); ip4 != nil && !ip6 {
-		s.to4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: *(*uint16)(unsafe.Pointer(&port)), Addr: [4]byte(ip4)}
+	port := binary.NativeEndian.Uint16([]byte{byte(to.Port >> 8), byte(to.Port)}) // as the network has it
+	if ip := to.IP.To4(); ip != nil {
+		s.to4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: [4]byte(ip)}
 		s.msg.Name, s.msg.Namelen = (*byte)(unsafe.Pointer(&s.to4)), unix.SizeofSockaddrInet4
 		return true
 	}
-	if ip := to.IP.To16(); ip != nil && ip6 {
-		s.to6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: *(*uint16)(unsafe.Pointer(&port)), Addr: [16]byte(ip)}
+	if ip := to.IP.To16(); ip != nil {
+		s.to6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: [16]byte(ip)}
 		s.msg.Name, s.msg.Namelen = (*byte)(unsafe.Pointer(&s.to6)), unix.SizeofSockaddrInet6
 		return true
 	}
 	return false
 }
 
-// clear keeps nothing of what was sent alive.
+// clear keeps nothing of what was sent: not alive, and not for the next.
 func (s *send) clear() { s.msg, s.iov, s.sent = unix.Msghdr{}, unix.Iovec{}, false }

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -68,7 +70,7 @@ func TestSends(t *testing.T) {
 				if err := from.SetWriteDeadline(deadline); err != nil {
 					t.Fatal(err)
 				}
-				for _, size := range []int{1, 1200, 9000} {
+				for _, size := range []int{0, 1, 1200, 9000} {
 					b := bytes.Repeat([]byte{byte(size)}, size)
 					if n, oobn, err := from.WriteMsgUDP(b, nil, addressOf(to)); n != size || oobn != 0 || err != nil {
 						t.Fatalf("%d, %d, %v, of %d bytes", n, oobn, err, size)
@@ -80,17 +82,23 @@ func TestSends(t *testing.T) {
 	}
 }
 
-// TestControl sends with control messages: one call is several packets.
+// segments is the control message for packets of a size.
+func segments(size uint16) []byte {
+	b := make([]byte, unix.CmsgSpace(2))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], size)
+	return b
+}
+
+// TestControl sends with control messages: one call is several packets. The next call has nothing of them.
 func TestControl(t *testing.T) {
 	from, to := prompt(t, "udp4", "127.0.0.1:0"), listen(t, "udp4", "127.0.0.1:0")
 	if err := from.SetWriteDeadline(past); err != nil {
 		t.Fatal(err)
 	}
-	oob := make([]byte, unix.CmsgSpace(2))
-	binary.NativeEndian.PutUint64(oob, uint64(unix.CmsgLen(2)))
-	binary.NativeEndian.PutUint32(oob[8:], unix.IPPROTO_UDP)
-	binary.NativeEndian.PutUint32(oob[12:], unix.UDP_SEGMENT)
-	binary.NativeEndian.PutUint16(oob[unix.CmsgLen(0):], 1000)
+	oob := segments(1000)
 	b := make([]byte, 2500)
 	for i := range b {
 		b[i] = byte(i / 1000)
@@ -98,12 +106,16 @@ func TestControl(t *testing.T) {
 	if n, oobn, err := from.WriteMsgUDP(b, oob, addressOf(to)); n != len(b) || oobn != len(oob) || err != nil {
 		t.Fatalf("%d, %d, %v", n, oobn, err)
 	}
-	for _, want := range [][]byte{b[:1000], b[1000:2000], b[2000:]} {
+	if _, _, err := from.WriteMsgUDP(b, nil, addressOf(to)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range [][]byte{b[:1000], b[1000:2000], b[2000:], b} {
 		receive(t, to, want, addressOf(from).Port)
 	}
 }
 
-// TestLeftToNet is what the first call cannot send: net sends it, or says why not, as it does on a socket of its own.
+// TestLeftToNet is what the first call cannot send: net sends it, or says why not, as it does on a socket of its own. What net
+// sends fails with a deadline that is over.
 func TestLeftToNet(t *testing.T) {
 	to4, to6 := listen(t, "udp4", "127.0.0.1:0"), listen(t, "udp6", "[::1]:0")
 	loopback, err := net.InterfaceByIndex(1)
@@ -116,11 +128,13 @@ func TestLeftToNet(t *testing.T) {
 		b, oob              []byte
 		to                  *net.UDPAddr
 	}{
-		{"empty", "udp4", "127.0.0.1:0", nil, nil, addressOf(to4)},
 		{"zone", "udp6", "[::1]:0", []byte("zone"), nil, zone},
 		{"too long", "udp4", "127.0.0.1:0", make([]byte, 1<<16), nil, addressOf(to4)},
 		{"no address", "udp4", "127.0.0.1:0", []byte("x"), nil, nil},
 		{"no IP", "udp4", "127.0.0.1:0", []byte("x"), nil, &net.UDPAddr{IP: net.IP{1, 2, 3}, Port: 9}},
+		{"no port", "udp4", "127.0.0.1:0", []byte("x"), nil, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 70_000}},
+		{"less than no port", "udp6", "[::1]:0", []byte("x"), nil, &net.UDPAddr{IP: net.IPv6loopback, Port: -1}},
+		{"other family, of six", "udp6", "[::1]:0", []byte("x"), nil, addressOf(to4)},
 		{"no IP, of six", "udp6", "[::1]:0", []byte("x"), nil, &net.UDPAddr{IP: net.IP{1, 2, 3}, Port: 9}},
 		{"other family", "udp4", "127.0.0.1:0", []byte("x"), nil, addressOf(to6)},
 		{"bad control", "udp4", "127.0.0.1:0", []byte("x"), make([]byte, 16), addressOf(to4)},
@@ -134,6 +148,9 @@ func TestLeftToNet(t *testing.T) {
 				t.Fatalf("%v; net says %v", err, want)
 			}
 			if want != nil {
+				if n != 0 {
+					t.Errorf("%d bytes, %v", n, err)
+				}
 				return
 			}
 			if n != len(c.b) || oobn != len(c.oob) {
@@ -145,6 +162,12 @@ func TestLeftToNet(t *testing.T) {
 			}
 			receive(t, at, c.b, addressOf(plain).Port)
 			receive(t, at, c.b, addressOf(from).Port)
+			if err := from.SetWriteDeadline(past); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := from.WriteMsgUDP(c.b, c.oob, c.to); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v: it was not left to net", err)
+			}
 		})
 	}
 }
@@ -155,6 +178,18 @@ func cause(err error) string {
 		err = errors.Unwrap(err)
 	}
 	return fmt.Sprint(err)
+}
+
+func TestConnected(t *testing.T) {
+	to := listen(t, "udp4", "127.0.0.1:0")
+	c, err := net.DialUDP("udp4", nil, addressOf(to))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := promptudp.New(c); err == nil {
+		t.Error("a connected socket was taken, which could send elsewhere")
+	}
 }
 
 func TestClosed(t *testing.T) {
@@ -201,11 +236,7 @@ func TestMany(t *testing.T) {
 // BenchmarkSend sends batches of 14 packets, as an answer is sent.
 func BenchmarkSend(b *testing.B) {
 	to := listen(b, "udp4", "127.0.0.1:0")
-	oob := make([]byte, unix.CmsgSpace(2))
-	binary.NativeEndian.PutUint64(oob, uint64(unix.CmsgLen(2)))
-	binary.NativeEndian.PutUint32(oob[8:], unix.IPPROTO_UDP)
-	binary.NativeEndian.PutUint32(oob[12:], unix.UDP_SEGMENT)
-	binary.NativeEndian.PutUint16(oob[unix.CmsgLen(0):], 1436)
+	oob := segments(1436)
 	packets := make([]byte, 14*1436)
 	plain, from := listen(b, "udp4", "127.0.0.1:0"), prompt(b, "udp4", "127.0.0.1:0")
 	for _, c := range []struct {
