@@ -46,10 +46,10 @@ type Flaw struct {
 	What  string
 }
 
-// Inspect reads the files of the index in dir, which nobody has open, from end to end: each block of each table, each
-// record of the logs and of the manifests, and the options. What a log was before it was used again is not looked at. The error says why the folder could not be read; a missing folder
-// has no flaws.
-func Inspect(fsys vfs.FS, dir string) ([]Flaw, error) {
+// Inspect reads the files of the index in dir, which nobody has open for writing, from end to end: each block of each table, each
+// record of the logs and of the manifests, and the options. What a log was before it was used again is not looked at. The error says why the folder could not be read, or is
+// ctx's; a missing folder has no flaws.
+func Inspect(ctx context.Context, fsys vfs.FS, dir string) ([]Flaw, error) {
 	names, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -66,6 +66,9 @@ func Inspect(fsys vfs.FS, dir string) ([]Flaw, error) {
 		i.add(i.manifest, Damaged, "it is missing")
 	}
 	for _, name := range names {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		i.look(name)
 	}
 	return i.flaws, nil

@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func TestInspect(t *testing.T) {
 	}
 	inspect := func(disk *crashfs.FS) []index.Flaw {
 		t.Helper()
-		flaws, err := index.Inspect(pebblefs.New(disk), "/index")
+		flaws, err := index.Inspect(t.Context(), pebblefs.New(disk), "/index")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,5 +74,20 @@ func TestInspect(t *testing.T) {
 	}
 	if flaws := inspect(disk); len(flaws) != 1 || flaws[0].Kind != index.Idle || flaws[0].File != "notes.txt" {
 		t.Errorf("a foreign file: %v", flaws)
+	}
+}
+
+// TestInspectEnds: who is told to stop reads no further.
+func TestInspectEnds(t *testing.T) {
+	disk := crashfs.New()
+	x, err := index.Open(index.Options{FS: pebblefs.New(disk), Dir: "/index"})
+	if err != nil || x.Close() != nil {
+		t.Fatal(err)
+	}
+	enough := errors.New("enough")
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(enough)
+	if flaws, err := index.Inspect(ctx, pebblefs.New(disk), "/index"); len(flaws) > 0 || !errors.Is(err, enough) {
+		t.Errorf("%v, %v", flaws, err)
 	}
 }

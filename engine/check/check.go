@@ -137,11 +137,11 @@ type checker struct {
 	served *live        // nil: the mount is at rest
 	lost   bool         // the index is damaged, or empty although there are segments: these speak for themselves
 	rows   rows
-	room   []byte // for a payload, of the run itself and not of its readers; nil until there is one: scratch
+	room   []byte // for a payload, of the run itself and not of its comparers; nil until there is one: scratch
 
 	payloads *payloads
 
-	mu     sync.Mutex // the readers of payloads take it
+	mu     sync.Mutex // the comparers of payloads take it
 	rep    *Report
 	doubts []Finding // of a mount that is served: to be asked about
 	done   int64     // for Progress
@@ -153,11 +153,8 @@ func (c *checker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	judge := c.inspectIndex()
-	err = c.checkAll(ctx, files)
-	if e := judge(); err == nil {
-		err = e
-	}
+	end := c.inspectIndex(ctx)
+	err = end(c.checkAll(ctx, files))
 	if c.ix == nil {
 		return err
 	}

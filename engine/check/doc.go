@@ -27,9 +27,9 @@
 //
 // # Memory
 //
-// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and the buffers of
-// each reader of payloads: 8 MiB for up to 8 of CRCs, 2 MiB for up to 48 of hashes; one more for those that meet damage. Read keeps nothing of a
-// blob.
+// It keeps 80 bytes a blob, what the table says of each segment whose payloads are being read, and the buffers that
+// go round between readers and comparers: up to 24 of 4 MiB for CRCs, up to 40 of 2 MiB for hashes; one more for each comparer that meets
+// damage. Read keeps nothing of a blob.
 //
 // # What is damaged
 //

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/OdyseeTeam/prism/index"
@@ -8,24 +9,35 @@ import (
 )
 
 // inspectIndex begins to read the files of the index, when payloads are read too, while all else goes on: who opens the index
-// here changes none of them. It gives what waits for the end of that, and makes findings; the index is to be open then.
-func (c *checker) inspectIndex() (judge func() error) {
+// here changes none of them. end waits until all are read, and ends it early where there is an error already; then it makes
+// findings, for which the index is to be open still. It gives that error, or its own.
+func (c *checker) inspectIndex(ctx context.Context) (end func(error) error) {
 	if c.served != nil || !c.o.readsPayloads() {
-		return func() error { return nil }
+		return func(err error) error { return err }
 	}
 	var flaws []index.Flaw
-	var err error
+	var failed error
+	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		flaws, err = index.Inspect(pebblefs.New(c.fsys), c.mnt.IndexDir())
+		flaws, failed = index.Inspect(ctx, pebblefs.New(c.fsys), c.mnt.IndexDir())
 	}()
-	return func() error {
-		<-done
+	return func(err error) error {
+		defer stop()
 		if err != nil {
-			return err
+			stop()
 		}
-		return c.judgeFlaws(flaws)
+		<-done
+		switch {
+		case err != nil:
+			return err
+		case failed == nil:
+			return c.judgeFlaws(flaws)
+		case c.lost && isDamage(failed): // whoever opened the index has said so
+			return nil
+		}
+		return c.indexError(failed)
 	}
 }
 
@@ -40,7 +52,7 @@ func (c *checker) judgeFlaws(flaws []index.Flaw) error {
 	if c.ix != nil {
 		tables, err := c.ix.Tables()
 		if err != nil {
-			return err
+			return c.indexError(err)
 		}
 		used = func(name string) bool { return tables[name] }
 	}

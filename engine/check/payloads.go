@@ -46,13 +46,12 @@ type piece struct {
 // startPayloads starts the team that the options ask for; without them there is nobody, and nothing is sent.
 func (c *checker) startPayloads(ctx context.Context) *payloads {
 	how := c.o.team()
-	buffers := how.readers + how.comparers
 	p := &payloads{
 		checker: c, how: how,
-		pieces: make(chan piece, waiting), empty: make(chan *buffer, buffers), full: make(chan filled, buffers),
+		pieces: make(chan piece, waiting), empty: make(chan *buffer, how.buffers), full: make(chan filled, how.buffers),
 	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
-	for range buffers {
+	for range how.buffers {
 		p.empty <- new(buffer)
 	}
 	for range how.readers {
@@ -72,12 +71,14 @@ func (c *checker) startPayloads(ctx context.Context) *payloads {
 // team is who reads and who compares, and with what.
 type team struct {
 	readers, comparers int
-	bytes              int           // of a buffer, of which there is one for each of them: the longest payload or more
+	buffers            int           // that go round between them: each is empty, read into, or compared
+	bytes              int           // of a buffer: the longest payload or more
 	lanes              []*blob.Lanes // to hash with, shared by all; none: CRCs are compared
 }
 
 // team says how a run reads. A CRC is quick, so one comparer is enough for two processors, and for two readers: a disk gets
-// long reads without a pause. To hash on all processors it takes lanes for each of them, and eight streams for each lane.
+// long reads without a pause. To hash on all processors it takes lanes for each of them, and eight streams for each lane; whatever
+// buffer is not hashed is read into.
 func (o Options) team() team {
 	processors := runtime.GOMAXPROCS(0)
 	switch {
@@ -87,9 +88,11 @@ func (o Options) team() team {
 		for range min(processors, most) {
 			lanes = append(lanes, blob.NewLanes())
 		}
-		return team{readers: 2 * len(lanes), comparers: 8 * len(lanes), bytes: blob.MaxSize, lanes: lanes}
+		n := len(lanes)
+		return team{readers: 10 * n, comparers: 8 * n, buffers: 10 * n, bytes: blob.MaxSize, lanes: lanes}
 	case o.Payloads:
-		return team{readers: min(processors, 16), comparers: min((processors+1)/2, 8), bytes: 2 * blob.MaxSize}
+		r, n := max(2, min(processors, 16)), min((processors+1)/2, 8)
+		return team{readers: r, comparers: n, buffers: r + n, bytes: 2 * blob.MaxSize}
 	}
 	return team{}
 }

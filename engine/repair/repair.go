@@ -124,7 +124,7 @@ func Mount(ctx context.Context, fsys diskfs.FS, dir string, o Options) (Report, 
 
 // plan reads everything and decides.
 func (r *run) plan(ctx context.Context) error {
-	if err := r.readIndex(); err != nil {
+	if err := r.readIndex(ctx); err != nil {
 		return err
 	}
 	if err := r.listFiles(); err != nil {
@@ -146,14 +146,14 @@ func (r *run) plan(ctx context.Context) error {
 }
 
 // readIndex reads what the old index says, if it can be read.
-func (r *run) readIndex() error {
+func (r *run) readIndex(ctx context.Context) error {
 	if r.o.IgnoreIndex {
 		r.indexDamage = errors.New("a new index was asked for")
 	} else if why, asked, err := r.mnt.RebuildRequested(); err != nil {
 		return err
 	} else if asked {
 		r.indexDamage = fmt.Errorf("%w: %s", errLost, why)
-	} else if err := r.inspectRows(); err != nil {
+	} else if err := r.inspectRows(ctx); err != nil {
 		return err
 	}
 	switch err := r.indexDamage; {
@@ -170,8 +170,8 @@ func (r *run) readIndex() error {
 }
 
 // inspectRows reads the files of the index, and then its rows.
-func (r *run) inspectRows() error {
-	flaws, err := index.Inspect(pebblefs.New(r.fsys), r.mnt.IndexDir())
+func (r *run) inspectRows(ctx context.Context) error {
+	flaws, err := index.Inspect(ctx, pebblefs.New(r.fsys), r.mnt.IndexDir())
 	if err != nil && !isDamage(err) {
 		return err
 	}
