@@ -46,9 +46,9 @@ type Flaw struct {
 	What  string
 }
 
-// Inspect reads the files of the index in dir, which nobody has open for writing, from end to end: each block of each table, each
-// record of the logs and of the manifests, and the options. What a log was before it was used again is not looked at. The error says why the folder could not be read, or is
-// ctx's; a missing folder has no flaws.
+// Inspect reads the files of the index in dir, which nobody has open for writing, from end to end: each block of each
+// table, each record of the logs and of the manifests, and the options. What a log was before it was used again is not
+// looked at. The error says why the folder could not be read, or is ctx's; a missing folder has no flaws.
 func Inspect(ctx context.Context, fsys vfs.FS, dir string) ([]Flaw, error) {
 	names, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
