@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/OdyseeTeam/prism/internal/process"
+	"github.com/OdyseeTeam/prism/internal/testbed"
 )
 
 // roleEnv makes this test binary something else than a test: what is compared with prism runs in a process of its own
@@ -94,9 +94,5 @@ var built = sync.OnceValues(func() (string, error) {
 // port is a free one.
 func port(tb testing.TB) int {
 	tb.Helper()
-	ports, err := process.FreePorts(0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return ports[0]
+	return testbed.Ports(tb, 1)[0]
 }

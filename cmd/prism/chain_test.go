@@ -64,10 +64,7 @@ func startServers(t *testing.T, command, servers, store string) *node {
 // startProgram is all of them: settings is what stands before the store.
 func startProgram(t *testing.T, command, settings, store string, extra ...string) *node {
 	t.Helper()
-	p, err := process.FreePorts(0, 0, 0, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := testbed.Ports(t, 5)
 	n := &node{http: p[0], http3: p[1], peer: p[2], take: p[3], metrics: p[4]}
 	dir := t.TempDir()
 	doc := fmt.Sprintf(settings, n.http, n.http3, n.peer) + store
@@ -89,6 +86,7 @@ func startProgram(t *testing.T, command, settings, store string, extra ...string
 	}
 	cmd := exec.Command(binary(t), args...)
 	cmd.Env = env
+	var err error
 	if n.Child, err = process.Start(command, filepath.Join(dir, "log"), cmd); err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/engine/check/checktest"
-	"github.com/OdyseeTeam/prism/internal/process"
+	"github.com/OdyseeTeam/prism/internal/testbed"
 )
 
 // binary is the program under test, built once.
@@ -89,10 +89,7 @@ func configure(t *testing.T, doc string) string {
 // freePorts finds ports that nothing listens on.
 func freePorts(t *testing.T) (blobs, metrics int) {
 	t.Helper()
-	ports, err := process.FreePorts(0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := testbed.Ports(t, 2)
 	return ports[0], ports[1]
 }
 

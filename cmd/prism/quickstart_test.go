@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/OdyseeTeam/prism/engine/check/checktest"
-	"github.com/OdyseeTeam/prism/internal/process"
+	"github.com/OdyseeTeam/prism/internal/testbed"
 )
 
 // TestQuickstart runs every command of docs/quickstart.md, on free ports and with the program that is under test.
@@ -30,10 +30,7 @@ func TestQuickstart(t *testing.T) {
 		t.Fatalf("the page has other commands:\n%s", &script)
 	}
 	ports := []string{"5566", "5567", "5568", "5569", "5570", "2112", "2113"}
-	free, err := process.FreePorts(make([]int, len(ports))...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	free := testbed.Ports(t, len(ports))
 	var pairs []string
 	for i, p := range ports {
 		pairs = append(pairs, p, fmt.Sprint(free[i]))

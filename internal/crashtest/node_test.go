@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/OdyseeTeam/prism/internal/process"
 	"github.com/OdyseeTeam/prism/internal/testbed"
 )
 
@@ -40,10 +39,7 @@ func s3Store(s *testbed.S3Server) string {
 // startNode starts a node and does not wait for anything.
 func startNode(t *testing.T, s nodeSettings) *node {
 	t.Helper()
-	ports, err := process.FreePorts(0, 0, 0, 0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := testbed.Ports(t, 5)
 	dir := t.TempDir()
 	doc := fmt.Sprintf(`
 drain_timeout: %v

@@ -16,6 +16,7 @@ import (
 
 	"github.com/OdyseeTeam/prism/blob"
 	"github.com/OdyseeTeam/prism/internal/process"
+	"github.com/OdyseeTeam/prism/internal/testbed"
 	"github.com/OdyseeTeam/prism/protocol/httpblob"
 )
 
@@ -62,10 +63,7 @@ type program struct {
 // start starts a blobcache and does not wait for anything.
 func start(t *testing.T, s settings) *program {
 	t.Helper()
-	ports, err := process.FreePorts(0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := testbed.Ports(t, 2)
 	dir := s.write(t, ports[0])
 	return launch(t, dir, ports[0], ports[1], "blobcache", "--conf-dir", dir)
 }

@@ -1,8 +1,6 @@
 package process_test
 
 import (
-	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -113,23 +111,5 @@ func TestCPU(t *testing.T) {
 	}
 	if used := c.FinalCPU(); used < 50*time.Millisecond {
 		t.Errorf("in all it used %v, less than while it ran", used)
-	}
-}
-
-func TestFreePorts(t *testing.T) {
-	ports, err := process.FreePorts(0, 7, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ports[1] != 7 || ports[0] == ports[2] {
-		t.Errorf("ports %v, want two free ones beside 7", ports)
-	}
-	for _, p := range []int{ports[0], ports[2]} {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		l.Close()
 	}
 }

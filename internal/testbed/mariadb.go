@@ -36,6 +36,7 @@ type MariaDBServer struct {
 	dir       string
 	program   string
 	env       []string
+	ports     *process.Ports // nil, or the reservation of Port
 	child     *process.Child
 	databases atomic.Int32
 }
@@ -74,12 +75,12 @@ func StartMariaDB(ctx context.Context, o MariaDBOptions) (*MariaDBServer, error)
 		return nil, err
 	}
 	for attempt := 1; ; attempt++ {
-		ports, err := process.FreePorts(0)
-		if err != nil {
+		s.ports.Close()
+		if s.ports, err = process.ReservePorts(0); err != nil {
 			s.Close()
 			return nil, err
 		}
-		s.Port = ports[0]
+		s.Port = s.ports.Numbers[0]
 		if err = s.Start(ctx); err == nil {
 			break
 		}
@@ -285,5 +286,6 @@ func (s *MariaDBServer) Close() {
 		_ = s.DB.Close()
 	}
 	s.Kill()
+	s.ports.Close()
 	_ = os.RemoveAll(s.dir)
 }

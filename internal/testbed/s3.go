@@ -55,11 +55,7 @@ func S3(t testing.TB) *S3Server {
 	}
 	t.Cleanup(s.Stop)
 	for attempt := 1; ; attempt++ {
-		ports, err := process.FreePorts(0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.addr = fmt.Sprintf("127.0.0.1:%d", ports[0])
+		s.addr = fmt.Sprintf("127.0.0.1:%d", Ports(t, 1)[0])
 		if err = s.start(); err == nil {
 			break
 		}

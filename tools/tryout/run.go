@@ -44,8 +44,7 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 
 // play starts the programs one after the other and uses them.
 func (s *scene) play(ctx context.Context, o options, out io.Writer) ([]*round, error) {
-	var err error
-	if s.ports, err = choosePorts(o); err != nil {
+	if err := s.choosePorts(o); err != nil {
 		return nil, err
 	}
 	if err := s.setEnv(); err != nil {

@@ -21,26 +21,29 @@ type ports struct {
 	s3                                             int
 }
 
-// choosePorts finds free ports; the two that a person may have chosen are kept.
-func choosePorts(o options) (ports, error) {
-	p, err := process.FreePorts(o.httpPort, o.metricsPort, 0, 0, 0, 0, 0, 0)
-	if err != nil {
-		return ports{}, err
+// choosePorts reserves free ports; the two that a person may have chosen are kept.
+func (s *scene) choosePorts(o options) error {
+	var err error
+	if s.reserved, err = process.ReservePorts(o.httpPort, o.metricsPort, 0, 0, 0, 0, 0, 0); err != nil {
+		return err
 	}
-	return ports{
+	p := s.reserved.Numbers
+	s.ports = ports{
 		http: p[0], metrics: p[1], http3: p[2], peer: p[3],
 		reflectorHTTP: p[4], reflectorMetrics: p[5], reflectorTake: p[6], s3: p[7],
-	}, nil
+	}
+	return nil
 }
 
 // scene is everything that runs, and where.
 type scene struct {
-	dir    string // temporary folder
-	blobs  []source
-	ports  ports
-	env    []string // of the programs
-	stream packed
-	all    []*process.Child // in the order of their start
+	dir      string // temporary folder
+	blobs    []source
+	reserved *process.Ports // nil before choosePorts
+	ports    ports
+	env      []string // of the programs
+	stream   packed
+	all      []*process.Child // in the order of their start
 }
 
 // address is a port of this machine.
@@ -206,6 +209,7 @@ func (s *scene) close(o options, out io.Writer) error {
 			errs = append(errs, s.all[i].Stop(drainGrace))
 		}
 	}
+	s.reserved.Close()
 	if errors.Join(errs...) == nil {
 		errs = append(errs, s.check(o, out))
 	}
