@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -124,6 +125,50 @@ func TestAWholeMountLosesNothing(t *testing.T) {
 	}
 	if n := serves(t, disk, all); n != 0 {
 		t.Errorf("%d blobs are missing", n)
+	}
+}
+
+// TestDryRunWritesNothing: not to the index either, whatever state that is in. Only the locks say that somebody looks.
+func TestDryRunWritesNothing(t *testing.T) {
+	stopped, _ := built(t)
+	served, _ := stopped.Cut(0)
+	e, err := engine.Open(t.Context(), options(served))
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed, _ := served.Cut(0)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	unmarked, _ := stopped.Cut(0)
+	garbled, _ := stopped.Cut(0)
+	for path := range files(t, stopped, "index") {
+		damage(t, garbled, path, 0, "garbage")
+		if strings.HasPrefix(filepath.Base(path), "marker.") {
+			if err := unmarked.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		disk *crashfs.FS
+		lost bool // the index
+	}{"stopped": {stopped, false}, "killed": {killed, false}, "unmarked": {unmarked, true}, "garbled": {garbled, true}} {
+		c.disk.SetHook(func(op crashfs.Op) error {
+			if base := filepath.Base(op.Path); base == "lock" || base == "LOCK" || op.Kind == crashfs.OpSync || op.Kind == crashfs.OpSyncDir {
+				return nil // what others left unsynced is made durable before it is judged
+			}
+			t.Errorf("%s: %v %s", name, op.Kind, op.Path)
+			return errors.New("not to be written")
+		})
+		r, err := repair.Mount(t.Context(), c.disk, mountDir, repair.Options{DryRun: true})
+		if err != nil || r.Blobs != 24 || len(r.Lost) > 0 || c.lost == (r.Adopted == 0) {
+			t.Errorf("%s: %v, %v", name, err, r)
+		}
+		c.disk.SetHook(nil)
+		if r := mend(t, c.disk); r.Blobs != 24 || len(r.Lost) > 0 {
+			t.Errorf("%s: %v", name, r)
+		}
 	}
 }
 

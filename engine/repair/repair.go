@@ -190,15 +190,17 @@ var errLost = errors.New("the index is to be made anew")
 // isDamage says whether the index is not to be relied on. What else fails is about the process, and comes to an end with
 // it.
 func isDamage(err error) bool {
-	return errors.Is(err, errLost) || errors.Is(err, index.ErrCorrupt) || errors.Is(err, syscall.EIO) || errors.Is(err, fs.ErrNotExist)
+	for _, damage := range []error{errLost, index.ErrNone, index.ErrCorrupt, syscall.EIO, fs.ErrNotExist} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
 }
 
-// readRows reads all rows.
+// readRows reads all rows, and writes nothing.
 func (r *run) readRows() (err error) {
-	if _, err := r.fsys.Stat(r.mnt.IndexDir()); err != nil {
-		return err // index.Open would make it
-	}
-	x, err := index.Open(index.Options{FS: pebblefs.New(r.fsys), Dir: r.mnt.IndexDir(), CacheBytes: indexCache})
+	x, err := index.Open(index.Options{FS: pebblefs.New(r.fsys), Dir: r.mnt.IndexDir(), CacheBytes: indexCache, ReadOnly: true})
 	if err != nil {
 		return err
 	}

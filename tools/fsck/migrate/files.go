@@ -66,10 +66,10 @@ func (m *Migration) openFiles() (source, error) {
 	return s, nil
 }
 
-// openIndex opens the index of a source, which this process has locked, for the order in it. Without it the order is told
-// from elsewhere, and there is no error; but what a newer program wrote is left alone.
+// openIndex opens the index of a source, which this process has locked, for the order in it, and leaves its files as they
+// are. Without it the order is told from elsewhere, and there is no error; but what a newer program wrote is left alone.
 func (m *Migration) openIndex(dir string) (*index.Index, error) {
-	x, err := index.Open(index.Options{FS: pebblefs.New(m.o.FS), Dir: dir, Logger: m.o.Logger})
+	x, err := index.Open(index.Options{FS: pebblefs.New(m.o.FS), Dir: dir, Logger: m.o.Logger, ReadOnly: true})
 	if errors.Is(err, index.ErrNewerFormat) {
 		return nil, fmt.Errorf("migrate: %w", err)
 	}

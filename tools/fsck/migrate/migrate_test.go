@@ -2,6 +2,7 @@ package migrate_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,6 +180,60 @@ func TestTimesStay(t *testing.T) {
 	if !slices.Equal(before, times()) {
 		t.Error("the copy changed when files were used")
 	}
+}
+
+// A copy leaves every file of its source as it was, the logs of an index too that nobody closed: only the locks, which say
+// who has it.
+func TestSourceStays(t *testing.T) {
+	served := segmentsBed(t, t.TempDir(), 13, 40, 50_000)
+	e := openEngine(t, served.from)
+	defer closeAll(t, e)
+	files := filesBed(t, t.TempDir(), 14, 40, 50_000, 2)
+	s := store(t, files.from, migrate.Sharded, 2)
+	defer closeAll(t, s)
+	for _, b := range []bed{served, files} {
+		killed := filepath.Join(t.TempDir(), "killed") // as it is while it is served
+		if err := os.CopyFS(killed, os.DirFS(b.from)); err != nil {
+			t.Fatal(err)
+		}
+		before := contents(t, killed)
+		rep := run(t, migrate.Options{From: killed, To: b.to, Workers: 1})
+		if rep.ServedBy != "" || rep.Copied != int64(len(b.blobs)) {
+			t.Errorf("%+v", rep)
+		}
+		if got := order(t, b.to, migrate.Segments); !slices.Equal(got, b.blobs) {
+			t.Error("the order is lost")
+		}
+		after := contents(t, killed)
+		for path := range before {
+			if _, there := after[path]; !there {
+				t.Errorf("%s is gone", path)
+			}
+		}
+		for path, sum := range after {
+			if before[path] != sum {
+				t.Errorf("%s was written", path)
+			}
+		}
+	}
+}
+
+// contents are the hashes of all files of a folder but its locks.
+func contents(t *testing.T, dir string) map[string]blob.Hash {
+	t.Helper()
+	all := map[string]blob.Hash{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.EqualFold(d.Name(), "lock") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[path] = blob.Sum(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // What is there is not copied again.
