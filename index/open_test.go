@@ -187,6 +187,10 @@ func TestOpenDamaged(t *testing.T) {
 			before := listAll(t, disk)
 			var x *index.Index
 			var err error
+			within(t, "open read-only", func() { err = refusesReadOnly(t, disk) })
+			if !errors.Is(err, c.want) || before != listAll(t, disk) {
+				t.Errorf("read-only: %v, want %v\n%s\n%s", err, c.want, before, listAll(t, disk))
+			}
 			within(t, "open", func() { x, err = index.Open(optionsOn(disk)) })
 			if err == nil {
 				x.Close()
@@ -207,6 +211,25 @@ func TestOpenDamaged(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusesReadOnly opens an index read-only, which must fail, and writes nothing.
+func refusesReadOnly(t *testing.T, disk *crashfs.FS) error {
+	disk.SetHook(func(op crashfs.Op) error {
+		if filepath.Base(op.Path) != "LOCK" {
+			t.Errorf("read-only: %v %s", op.Kind, op.Path)
+		}
+		return nil
+	})
+	defer disk.SetHook(nil)
+	o := optionsOn(disk)
+	o.ReadOnly = true
+	x, err := index.Open(o)
+	if err == nil {
+		t.Error("opened read-only")
+		x.Close()
+	}
+	return err
 }
 
 // plainPebble opens the index as a database of no particular kind.
