@@ -14,6 +14,7 @@ import (
 	"github.com/OdyseeTeam/prism/engine"
 	"github.com/OdyseeTeam/prism/engine/check"
 	"github.com/OdyseeTeam/prism/engine/check/checktest"
+	"github.com/OdyseeTeam/prism/engine/enginetest"
 	"github.com/OdyseeTeam/prism/engine/repair"
 	"github.com/OdyseeTeam/prism/internal/diskfs"
 	"github.com/OdyseeTeam/prism/internal/diskfs/crashfs"
@@ -136,6 +137,10 @@ func TestDryRunWritesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	late := enginetest.Blob(1, 1)
+	if err := errors.Join(e.Put(t.Context(), late, blob.KindContent), e.Flush(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 	killed, _ := served.Cut(0)
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
@@ -150,10 +155,27 @@ func TestDryRunWritesNothing(t *testing.T) {
 			}
 		}
 	}
+	emptied, _ := stopped.Cut(0)
+	for path := range files(t, emptied, "index") {
+		if err := emptied.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := emptied.SyncDir(filepath.Join(mountDir, "index")); err != nil {
+		t.Fatal(err)
+	}
+	missing, _ := emptied.Cut(0)
+	if err := missing.Remove(filepath.Join(mountDir, "index")); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
-		disk *crashfs.FS
-		lost bool // the index
-	}{"stopped": {stopped, false}, "killed": {killed, false}, "unmarked": {unmarked, true}, "garbled": {garbled, true}} {
+		disk  *crashfs.FS
+		blobs int64
+		lost  bool // the index
+	}{
+		"stopped": {stopped, 24, false}, "killed": {killed, 25, false}, // the row of late is in a log
+		"unmarked": {unmarked, 24, true}, "garbled": {garbled, 24, true}, "emptied": {emptied, 24, true}, "missing": {missing, 24, true},
+	} {
 		c.disk.SetHook(func(op crashfs.Op) error {
 			if base := filepath.Base(op.Path); base == "lock" || base == "LOCK" || op.Kind == crashfs.OpSync || op.Kind == crashfs.OpSyncDir {
 				return nil // what others left unsynced is made durable before it is judged
@@ -162,11 +184,11 @@ func TestDryRunWritesNothing(t *testing.T) {
 			return errors.New("not to be written")
 		})
 		r, err := repair.Mount(t.Context(), c.disk, mountDir, repair.Options{DryRun: true})
-		if err != nil || r.Blobs != 24 || len(r.Lost) > 0 || c.lost == (r.Adopted == 0) {
+		if err != nil || r.Blobs != c.blobs || len(r.Lost) > 0 || c.lost == (r.Adopted == 0) {
 			t.Errorf("%s: %v, %v", name, err, r)
 		}
 		c.disk.SetHook(nil)
-		if r := mend(t, c.disk); r.Blobs != 24 || len(r.Lost) > 0 {
+		if r := mend(t, c.disk); r.Blobs != c.blobs || len(r.Lost) > 0 {
 			t.Errorf("%s: %v", name, r)
 		}
 	}

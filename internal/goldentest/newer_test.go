@@ -233,20 +233,30 @@ func TestNewerIndexIsReplaced(t *testing.T) {
 	})
 }
 
-// TestNewerRows: the version of the rows is in a row, which Pebble has to be opened for. It replays its log, which
-// changes its files and no row.
+// TestNewerRows: the version of the rows is in a row, which Pebble has to be opened for. The program opens it for changes,
+// which replays its log: that changes its files and no row. fsck changes nothing.
 func TestNewerRows(t *testing.T) {
 	checktest.Except(t, "the stores are those of programs to come")
 	each(t, "mount", func(t *testing.T, dir string) {
 		rows("index")(t, dir)
 		before := all(t, filepath.Join(dir, "index"))
 		segs := tree(t, filepath.Join(dir, "segments"))
-		mustSay(t, opened(t, dir, disk.ModeSegments), index.ErrNewerFormat, "run the version")
-		for _, command := range []string{"check", "repair", "stat"} {
-			if _, errs := fsck(t, cli.ExitFailed, command, dir); !strings.Contains(errs, "run the version") {
-				t.Errorf("%s says %q", command, errs)
+		whole := tree(t, dir)
+		for _, args := range [][]string{
+			{"check", dir},
+			{"check", "--hash", dir},
+			{"repair", dir},
+			{"repair", "--dry-run", dir},
+			{"stat", dir},
+			{"cat", dir, made(0).Hash().String()},
+			{"migrate", "--from", dir, "--to", filepath.Join(t.TempDir(), "to"), "--max-size", "1GB"},
+		} {
+			if _, errs := fsck(t, cli.ExitFailed, args...); !strings.Contains(errs, "run the version") {
+				t.Errorf("%s says %q", args, errs)
 			}
+			sameTree(t, args[0], dir, whole)
 		}
+		mustSay(t, opened(t, dir, disk.ModeSegments), index.ErrNewerFormat, "run the version")
 		sameRows(t, filepath.Join(dir, "index"), before)
 		sameTree(t, "newer rows", filepath.Join(dir, "segments"), segs)
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 )
 
 // Ports that are looked for lie below those that Linux gives by itself to whoever connects, or listens on port 0.
@@ -24,13 +25,21 @@ type Ports struct {
 // as it is. Until Close nobody else who reserves ports is given them, in this process or another one. A program that does
 // not reserve may take one before whom it is for does; then that one fails to start, and says so.
 func ReservePorts(numbers ...int) (*Ports, error) {
-	p := &Ports{Numbers: numbers}
+	p := &Ports{Numbers: slices.Clone(numbers)}
+	for _, n := range numbers {
+		if n == 0 {
+			continue
+		}
+		if l, err := lock(n); err == nil { // else somebody else wants it too: that is for the one who asked to find out
+			p.locks = append(p.locks, l)
+		}
+	}
 	for i, n := range numbers {
 		if n != 0 {
 			continue
 		}
 		var err error
-		if numbers[i], err = p.find(); err != nil {
+		if p.Numbers[i], err = p.find(); err != nil {
 			p.Close()
 			return nil, err
 		}

@@ -69,29 +69,53 @@ func TestReserved(t *testing.T) {
 
 // A port that somebody has, over TCP or UDP, is not given, and nothing is left of the attempt.
 func TestTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	n := reserve(t, 0, 0).Numbers
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	u, err := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", n[1]))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer u.Close()
-	for what, port := range map[string]int{"tcp": l.Addr().(*net.TCPAddr).Port, "udp": u.LocalAddr().(*net.UDPAddr).Port} {
-		p := new(Ports)
-		if err := p.reserve(port); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("listen %s 127.0.0.1:%d", what, port)) {
+	for i, what := range []string{"tcp", "udp"} {
+		if err := isFree(n[i]); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("listen %s 127.0.0.1:%d", what, n[i])) {
 			t.Errorf("%s: %v, want an error that says who has it", what, err)
 		}
-		if len(p.locks) != 0 {
-			t.Errorf("%s: it is reserved", what)
-		}
-		left, err := lock(port)
-		if err != nil {
-			t.Errorf("%s: its lock stays: %v", what, err)
-			continue
-		}
-		left.Close()
 	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // of no number that is given
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port, p := taken.Addr().(*net.TCPAddr).Port, new(Ports)
+	if err := p.reserve(port); err == nil || len(p.locks) != 0 {
+		t.Errorf("a port that somebody has is reserved: %v", err)
+	}
+	left, err := lock(port)
+	if err != nil {
+		t.Fatalf("its lock stays: %v", err)
+	}
+	left.Close()
+}
+
+// A number that is given is nobody else's either.
+func TestReservedByNumber(t *testing.T) {
+	free := reserve(t, 0)
+	port := free.Numbers[0]
+	free.Close()
+	p, other := reserve(t, port), new(Ports)
+	if other.reserve(port) == nil {
+		t.Error("it is given to another one")
+	}
+	if got := reserve(t, port).Numbers; got[0] != port { // who starts two programs on one port learns it from the second
+		t.Errorf("port %v, want %d", got, port)
+	}
+	p.Close()
+	if err := other.reserve(port); err != nil {
+		t.Errorf("it is not given back: %v", err)
+	}
+	other.Close()
 }

@@ -193,7 +193,12 @@ func TestSourceStays(t *testing.T) {
 	defer closeAll(t, s)
 	for _, b := range []bed{served, files} {
 		killed := filepath.Join(t.TempDir(), "killed") // as it is while it is served
-		if err := os.CopyFS(killed, os.DirFS(b.from)); err != nil {
+		err := os.CopyFS(killed, os.DirFS(b.from))
+		for errors.Is(err, fs.ErrNotExist) { // what an opening replaced went meanwhile
+			killed = filepath.Join(t.TempDir(), "killed")
+			err = os.CopyFS(killed, os.DirFS(b.from))
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		before := contents(t, killed)
