@@ -154,7 +154,7 @@ tidy:
 
 .PHONY: lint
 lint: $(LINTER) ## run golangci-lint, pinned
-	$(LINTER) run ./...
+	$(LINTER) run --allow-serial-runners ./...
 
 $(LINTER): internal/tools/go.mod internal/tools/go.sum
 	$(GO) build -C internal/tools -o $(CURDIR)/$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
