@@ -198,7 +198,7 @@ func (s *sweep) run(t *testing.T) {
 	}
 }
 
-// TestDryRunOfDamage: what check finds a dry run would mend. Of either, the first that opens the index replays its logs.
+// TestDryRunOfDamage: what check finds a dry run would mend.
 func TestDryRunOfDamage(t *testing.T) {
 	whole, _ := built(t)
 	for _, folder := range []string{"segments", "index"} {
